@@ -1,0 +1,1 @@
+"""Experiment to Plan: pure, without clock or disk writes."""

@@ -1,0 +1,194 @@
+"""Branches as jobs: recipes applied to checkpoints, with model references resolved where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from exc.compiler.build import Draft, Output
+from exc.compiler.rows import file_configs, rows_output, verifier_config
+from exc.compiler.schedules import resolve
+from exc.compiler.seeds import replicate_seed
+from exc.compiler.trunks import checkpoint, checkpoint_steps
+from exc.compiler.world import World
+from exc.spec.args import resolve_args
+from exc.spec.recipes import Command, Grpo, Merge, Sft, Stage
+from exc.spec.references import At, ModelRef, Selector
+
+MODEL = "model"  # the sub-folder of an artifact that holds a model
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A recipe on one checkpoint with one replicate."""
+
+    trunk: str
+    at: int
+    recipe: str
+    replicate: int
+
+
+def planned_branches(world: World) -> Iterator[Branch]:
+    """The branches that the spec asks for, in its order; each once."""
+    seen: set[Branch] = set()
+    for trunk in world.spec.trunks:
+        for at in checkpoint_steps(world, trunk):
+            for recipe in world.spec.recipes:
+                if _asked(world, trunk, at, recipe):
+                    for replicate in range(num_replicates(world, trunk, at, recipe)):
+                        branch = Branch(trunk, at, recipe, replicate)
+                        if branch not in seen:
+                            seen.add(branch)
+                            yield branch
+
+
+def _asked(world: World, trunk: str, at: int, recipe: str) -> bool:
+    if world.spec.branches is None:
+        return True
+    return any(
+        (entry.trunks is None or trunk in entry.trunks)
+        and (entry.recipes is None or recipe in entry.recipes)
+        and (entry.at is None or at in entry.at)
+        for entry in world.spec.branches
+    )
+
+
+def selects(world: World, on: Selector, trunk: str, at: int, recipe: str, replicate: int) -> bool:
+    """Whether a selector takes in a branch, its snapshot aside."""
+    return (
+        (on.trunks is None or trunk in on.trunks)
+        and (on.recipes is None or recipe in on.recipes)
+        and (on.replicates is None or replicate in on.replicates)
+        and (on.at is None or _at(world, on.at, trunk, at))
+    )
+
+
+def _at(world: World, at: At, trunk: str, step: int) -> bool:
+    if at.steps is not None and step not in at.steps:
+        return False
+    if at.tokens is None:
+        return True
+    tokens = step * world.spec.trunks[trunk].pretrain.tokens_per_step
+    return (at.tokens.start or 0) <= tokens and (at.tokens.stop is None or tokens <= at.tokens.stop)
+
+
+def num_replicates(world: World, trunk: str, at: int, recipe: str) -> int:
+    seeds = _pinned(world, trunk, at, recipe)
+    entry = _replicates_entry(world, trunk, at, recipe)
+    return len(seeds) if seeds else (entry.num or 1) if entry else 1
+
+
+def _replicates_entry(world: World, trunk: str, at: int, recipe: str) -> Any:
+    matching = [e for e in world.spec.replicates if selects(world, replace_replicates(e.on), trunk, at, recipe, 0)]
+    return matching[-1] if matching else None
+
+
+def replace_replicates(on: Selector) -> Selector:
+    """The selector without its replicates: which branches are meant, before there are any replicates."""
+    return on if on.replicates is None else on.model_copy(update={"replicates": None})
+
+
+def _pinned(world: World, trunk: str, at: int, recipe: str) -> tuple[int, ...]:
+    entry = _replicates_entry(world, trunk, at, recipe)
+    return entry.seeds or () if entry else ()
+
+
+def _seed(world: World, branch: Branch) -> int:
+    pinned = _pinned(world, branch.trunk, branch.at, branch.recipe)
+    return pinned[branch.replicate] if pinned else replicate_seed(world.spec.seed, branch.replicate)
+
+
+def stage_output(world: World, branch: Branch, index: int = -1, step: int | None = None) -> Output:
+    """The model that a branch's stage leaves, by default its last stage at its last step."""
+    index %= len(world.spec.recipes[branch.recipe])
+    key = ("stage", branch, index)
+    if key not in world.memo:
+        world.memo[key] = _add_stage(world, branch, index)
+    draft: Draft = world.memo[key]
+    if step is None and (key + ("horizon",)) in world.memo:
+        step = world.memo[key + ("horizon",)]
+    return world.jobs.final(draft, step)
+
+
+def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Output:
+    """The model a reference means where it is read: what it leaves out is the reader's own."""
+    here = replace(branch, trunk=ref.trunk or branch.trunk, at=ref.at or branch.at)
+    if ref.recipe == "prev" or (ref.recipe is None and ref.trunk is None and ref.at is None):
+        return stage_output(world, branch, index - 1) if index else checkpoint(world, branch.trunk, branch.at)
+    if ref.recipe in (None, "base"):
+        return checkpoint(world, here.trunk, here.at)
+    assert ref.recipe is not None
+    num = num_replicates(world, here.trunk, here.at, ref.recipe)
+    replicate = ref.replicate if ref.replicate is not None else min(branch.replicate, num - 1)
+    target = replace(here, recipe=ref.recipe, replicate=replicate)
+    names = [stage.name for stage in world.spec.recipes[ref.recipe]]
+    stage = names.index(ref.stage) if ref.stage else len(names) - 1
+    return stage_output(world, target, stage, ref.step if isinstance(ref.step, int) else None)
+
+
+def _add_stage(world: World, branch: Branch, index: int) -> Draft:
+    stage = world.spec.recipes[branch.recipe][index]
+    inputs = _inputs(world, stage, branch, index)
+    config = _stage_config(world, stage, branch)
+    draft = world.jobs.add(
+        stage.kind,
+        f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}",
+        f"{branch.recipe}.{stage.name}",
+        config,
+        inputs,
+        source=world.line("recipes", branch.recipe, index),
+        trained=True,
+        selector={"trunk": branch.trunk, "recipe": branch.recipe},
+    )
+    if isinstance(stage.body, Sft | Grpo):
+        horizon = stage.body.max_steps if isinstance(stage.body, Sft) else stage.body.rollouts
+        world.memo["stage", branch, index, "horizon"] = horizon
+        for step in kept_steps(stage.body):
+            draft.keep(step)
+    return draft
+
+
+def kept_steps(body: Sft | Grpo) -> list[int]:
+    """The steps a stage keeps: those of `keep`, and the last."""
+    horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+    steps = {step for _, step in resolve(body.keep, horizon, 1).steps} if body.keep else set()
+    return sorted(steps | {horizon})
+
+
+def _inputs(world: World, stage: Stage, branch: Branch, index: int) -> dict[str, tuple[Output, str]]:
+    body = stage.body
+    if isinstance(body, Merge):
+        parents = [resolve_ref(world, ref, branch, index) for ref in body.of]
+        return {f"parent:{i}": (parent, MODEL) for i, parent in enumerate(parents)}
+    start = resolve_ref(world, stage.from_ or ModelRef(recipe="prev"), branch, index)
+    inputs = {"model": (start, MODEL)}
+    if isinstance(body, Sft | Grpo):
+        inputs["rows"] = (rows_output(world, body.task, body.split), "")
+    return inputs
+
+
+def _stage_config(world: World, stage: Stage, branch: Branch) -> dict[str, Any]:
+    body = stage.body
+    if isinstance(body, Merge):
+        weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
+        return {"method": body.method, "weights": list(weights)}
+    seed = _seed(world, branch)
+    if isinstance(body, Command):
+        return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves, "seed": seed}
+    task = world.spec.tasks[body.task]
+    shared = {"prompt": task.prompt, "stop": list(task.stop), "seed": seed, "args": _args(world, stage.kind, body)}
+    if isinstance(body, Sft):
+        return shared | body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
+    fields = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
+    rewards = task.rewards.model_dump()
+    return shared | {"verifier": verifier_config(world, task), "rewards": rewards} | body.model_dump(include=fields)
+
+
+def _args(world: World, kind: str, body: Sft | Grpo) -> dict[str, Any]:
+    """Every field of the TRL config: the frozen defaults of the stage's version, and what the spec says."""
+    key = ("args", id(body))
+    if key not in world.memo:
+        world.memo[key] = resolve_args(kind, body.args)
+    args: dict[str, Any] = world.memo[key]
+    return args

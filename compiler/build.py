@@ -1,0 +1,128 @@
+"""The jobs under construction: equal work is added once, whatever it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exc.compiler.identity import TRAINING_KINDS, holds_horizon, job_identity, step_identity
+from exc.compiler.plan import Need
+
+
+@dataclass(slots=True)
+class Draft:
+    """A job under construction. Kept steps are added as they are asked for; frozen into a Job at the end."""
+
+    id: str
+    kind: str
+    cls: str
+    config: dict[str, Any]
+    needs: list[Need]
+    digest: str  # identity, or the computation of a training kind
+    trained: bool  # whether anything but pre-training is in its ancestry
+    selector: Mapping[str, str]  # what a profile may select it by
+    source: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
+    kept: dict[int, str] = field(default_factory=dict)
+    estimate: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> int:
+        """The last step of a training kind, in its own unit."""
+        key = {"pretrain": "step", "sft": "max_steps", "grpo": "rollouts"}[self.kind]
+        return int(self.config[key])
+
+    def keep(self, step: int) -> None:
+        if step not in self.kept:
+            self.kept[step] = step_identity(self.digest, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a reader refers to: a job, and in training kinds one kept step of it."""
+
+    job: Draft
+    step: int | None = None
+
+    @property
+    def identity(self) -> str:
+        return self.job.digest if self.step is None else self.job.kept[self.step]
+
+    @property
+    def artifact(self) -> str:
+        return f"{self.job.kind}/{self.identity}"
+
+    @property
+    def label(self) -> str:
+        """The job's id, with the step where it is not the last."""
+        if self.step is None or self.step == self.job.horizon:
+            return self.job.id
+        return f"{self.job.id}@{self.step}"
+
+
+# Roles whose edge orders work, or whose identity is already in the config, and that are not hashed as inputs.
+_UNHASHED = frozenset({"resumes"})
+
+
+class Builder:
+    """Collects drafts in topological order: a job can only name inputs that were added before it."""
+
+    def __init__(self) -> None:
+        self.drafts: list[Draft] = []
+        self._by_work: dict[tuple[str, str, int | None], Draft] = {}
+        self._ids: dict[str, Draft] = {}
+
+    def add(
+        self,
+        kind: str,
+        job_id: str,
+        cls: str,
+        config: dict[str, Any],
+        inputs: Mapping[str, tuple[Output, str]],
+        *,
+        source: list[str],
+        trained: bool = False,
+        selector: Mapping[str, str] | None = None,
+        hashed: Mapping[str, Any] | None = None,
+    ) -> Draft:
+        """Add a job, or find the equal one that is there and give it another name.
+
+        `inputs`: role -> (output read, its sub-folder). `hashed` replaces what of the inputs is hashed, for kinds
+        whose roles hold names.
+        """
+        digested = hashed if hashed is not None else {
+            role: output.identity for role, (output, _) in inputs.items() if role not in _UNHASHED
+        }
+        digest = job_identity(kind, config, digested)
+        step = config["step"] if kind == "pretrain" else None
+        draft = self._by_work.get((kind, digest, step))
+        if draft is None:
+            needs = [
+                Need(role, output.job.id, output.artifact, folder) for role, (output, folder) in inputs.items()
+            ]
+            draft = Draft(job_id, kind, cls, config, needs, digest, trained, selector or {}, source)
+            self._by_work[kind, digest, step] = draft
+            self.drafts.append(draft)
+        else:
+            self._merge(draft, job_id, config, source)
+        self._ids[job_id] = draft
+        return draft
+
+    @staticmethod
+    def _merge(draft: Draft, job_id: str, config: Mapping[str, Any], source: list[str]) -> None:
+        if job_id != draft.id and job_id not in draft.aliases:
+            draft.aliases.append(job_id)
+        draft.source.extend(line for line in source if line not in draft.source)
+        if draft.kind in TRAINING_KINDS - {"pretrain"} and not holds_horizon(config["args"]):
+            # Equal but for how long it runs: one job that runs to the longer end and keeps both.
+            key = "max_steps" if draft.kind == "sft" else "rollouts"
+            draft.config[key] = max(draft.config[key], config[key])
+
+    def final(self, draft: Draft, step: int | None = None) -> Output:
+        """The output of a job at `step`, or its last. Training kinds keep the step from now on."""
+        if draft.kind not in TRAINING_KINDS:
+            return Output(draft)
+        step = draft.horizon if step is None else step
+        draft.keep(step)
+        return Output(draft, step)

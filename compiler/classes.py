@@ -1,0 +1,141 @@
+"""Job classes: what the members of a class have in common, in words and as a config with a table of differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from exc.compiler.plan import Job, Plan, to_json
+
+WHAT: Mapping[str, str] = {
+    "tokenizer": "make the tokenizer",
+    "rows": "read the rows of a task's split",
+    "tokens": "tokenise and pack a data source",
+    "pretrain": "pre-train to a scheduled checkpoint",
+    "sft": "supervised fine-tuning (TRL SFTTrainer)",
+    "grpo": "reinforcement learning (TRL GRPOTrainer)",
+    "merge": "merge models",
+    "command": "run a command",
+    "sample": "sample completions, one block for every problem",
+    "score": "verify the samples and count",
+    "bits_per_byte": "bits per byte of held-out text",
+}
+LEAVES: Mapping[str, str] = {
+    "tokenizer": "a tokenizer folder",
+    "rows": "rows.jsonl",
+    "tokens": "tokens.bin, index.json",
+    "pretrain": "model/ and state/ at its checkpoint",
+    "sft": "model/ and state/ at every kept step",
+    "grpo": "model/ and state/ at every kept rollout",
+    "merge": "model/",
+    "command": "model/",
+    "sample": "samples.jsonl",
+    "score": "scores.jsonl, problems.jsonl and metrics",
+    "bits_per_byte": "documents.jsonl and metrics",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobClass:
+    """One script's worth of jobs."""
+
+    name: str
+    kind: str
+    jobs: tuple[Job, ...]
+    reads: tuple[str, ...]  # "role: kinds it comes from"
+
+    @property
+    def what(self) -> str:
+        return WHAT[self.kind]
+
+    @property
+    def leaves(self) -> str:
+        return LEAVES[self.kind]
+
+    @property
+    def cpus(self) -> int:
+        return int(self.jobs[0].resources.get("cpus", 1))
+
+    @property
+    def resources(self) -> str:
+        given = self.jobs[0].resources
+        return ", ".join(f"{value} {name}" if name != "cpus" else _cpus(value) for name, value in given.items())
+
+    @property
+    def sample(self) -> str:
+        first, last = self.jobs[0].id, self.jobs[-1].id
+        return first if first == last else f"{first} ... {last}"
+
+
+def _cpus(num: int) -> str:
+    return "1 cpu" if num == 1 else f"{num} cpus"
+
+
+def job_classes(plan: Plan) -> list[JobClass]:
+    """The classes in the order of their first jobs."""
+    members: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        members.setdefault(job.cls, []).append(job)
+    return [JobClass(name, jobs[0].kind, tuple(jobs), _reads(jobs)) for name, jobs in members.items()]
+
+
+def _reads(jobs: list[Job]) -> tuple[str, ...]:
+    kinds: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for need in job.needs:
+            role = need.role.split(":")[0]
+            kinds.setdefault(role, {})[need.artifact.split("/")[0]] = None
+    return tuple(f"{role} ({', '.join(from_kinds)})" for role, from_kinds in kinds.items())
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Block style with list items indented, and floats as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = repr(value)
+    if "e" in text:  # 1e-06 -> 1.0e-6, which every version of YAML reads as a number
+        mantissa, exponent = text.split("e")
+        text = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
+
+
+def class_configs(plan: Plan) -> dict[str, str]:
+    """For each class the YAML text of its config and of what varies among its jobs."""
+    data = to_json(plan)
+    jobs: dict[str, dict[str, Any]] = {}
+    for job in data["jobs"]:
+        jobs.setdefault(job["class"], {})[job["id"]] = _varying(job)
+    return {
+        name: _class_yaml(name, cls["kind"], cls["config"], cls["resources"], jobs[name])
+        for name, cls in data["classes"].items()
+    }
+
+
+def _varying(job: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {"identity": job["identity"][:12]}
+    if "kept" in job:
+        out["kept"] = [int(step) for step in job["kept"]]
+    out["reads"] = {need["role"]: need["job"] for need in job["needs"]}
+    return out | dict(job["config"])
+
+
+def _class_yaml(
+    name: str, kind: str, config: Mapping[str, Any], resources: Mapping[str, Any], jobs: Mapping[str, Any]
+) -> str:
+    head = f"# {name}: {WHAT[kind]}.\n# `config` and `resources` are what all {len(jobs)} jobs share; `jobs` is what varies.\n"
+    parts = {"kind": kind, "resources": dict(resources), "config": dict(config), "jobs": dict(jobs)}
+    return head + "".join(_dump({key: value}) for key, value in parts.items())
+
+
+def _dump(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,181 @@
+"""Experiment -> Plan. Pure: no clock, no disk, no network; everything of the world comes in as Facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from exc.compiler.batch import grpo_batch, sft_batch
+from exc.compiler.build import Draft
+from exc.compiler.estimate import estimates
+from exc.compiler.evaluations import BLOCK_SIZE, add_evaluations
+from exc.compiler.facts import Facts
+from exc.compiler.identity import TRAINING_KINDS, digest_of
+from exc.compiler.plan import Job, Plan, to_json
+from exc.compiler.schedules import resolve
+from exc.compiler.resources import resources_of, split_classes
+from exc.compiler.world import World
+from exc.spec.experiment import Experiment
+from exc.spec.profiles import Profile
+from exc.spec.recipes import Stage
+from exc.spec.references import ModelRef
+from exc.spec.trunks import Trunk
+
+
+def compile_plan(
+    experiment: Experiment,
+    facts: Facts,
+    profile: Profile,
+    *,
+    profile_name: str = "local",
+    root: str = "..",
+    warnings: tuple[tuple[str, str], ...] = (),
+) -> Plan:
+    """Expand a checked experiment into its plan. `root` is the spec's folder seen from the plan folder.
+
+    `warnings` are (code, text) of findings; those that the spec accepts are listed with the reason.
+    """
+    world = World(experiment, facts)
+    cells = add_evaluations(world)
+    drafts = world.jobs.drafts
+    resources = [resources_of(draft, profile) for draft in drafts]
+    for draft, given in zip(drafts, resources, strict=True):
+        _derive(draft, given)
+    estimates(drafts)
+    classes = split_classes(drafts, resources)
+    plan = Plan(
+        experiment=experiment.spec.experiment,
+        seed=experiment.spec.seed,
+        root=root,
+        spec=experiment.file.rsplit("/", 1)[-1],
+        profile=_profile(profile_name, profile),
+        jobs=tuple(_job(*parts) for parts in zip(drafts, classes, resources, strict=True)),
+        report=_report(experiment, cells, warnings),
+    )
+    return replace(plan, digest=plan_digest(plan))
+
+
+def plan_digest(plan: Plan) -> str:
+    """The digest of all that was reviewed; where in the spec it was written is not part of it."""
+    data = to_json(plan)
+    del data["digest"]
+    for job in data["jobs"]:
+        del job["source"]
+    return digest_of(data)
+
+
+def _derive(draft: Draft, resources: dict[str, Any]) -> None:
+    """The fields of TRL's configs that follow from the batch, the world size and the micro-batch."""
+    micro = resources.get("micro_batch_size")
+    config = draft.config
+    if draft.kind == "sft":
+        config["derived"] = sft_batch(config["batch_size"], micro, 1)
+    elif draft.kind == "grpo":
+        names = ("num_generations", "prompts_per_rollout", "updates_per_rollout")
+        config["derived"] = grpo_batch(*(config[name] for name in names), micro, 1)
+    elif draft.kind == "pretrain":
+        config["derived"] = sft_batch(config["batch_size"], micro, 1)
+
+
+def _job(draft: Draft, cls: str, resources: dict[str, Any]) -> Job:
+    training = draft.kind in TRAINING_KINDS
+    kept = {step: draft.kept[step] for step in sorted(draft.kept)}
+    return Job(
+        id=draft.id,
+        kind=draft.kind,
+        cls=cls,
+        identity=kept[max(kept)] if training else draft.digest,
+        config=draft.config,
+        needs=tuple(draft.needs),
+        computation=draft.digest if training else "",
+        kept=kept,
+        resources=resources,
+        estimate=draft.estimate,
+        source=tuple(draft.source),
+        aliases=tuple(draft.aliases),
+    )
+
+
+def _profile(name: str, profile: Profile) -> dict[str, Any]:
+    return {
+        "name": name,
+        "backend": profile.backend,
+        "store": profile.store,
+        "slots": profile.slots,
+        "save_interval_s": profile.save_interval,
+        "env": list(profile.env),
+        "setup": list(profile.setup),
+    }
+
+
+def _report(
+    experiment: Experiment, cells: list[dict[str, Any]], warnings: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
+    spec = experiment.spec
+    accept = spec.accept
+    return {
+        "title": spec.report.title or spec.experiment,
+        "description": spec.description,
+        "confidence": spec.report.confidence,
+        "trunks": {
+            name: {
+                "tokens_per_step": trunk.pretrain.tokens_per_step,
+                "total_steps": trunk.pretrain.total_steps,
+                "checkpoints": _checkpoints(trunk),
+            }
+            for name, trunk in spec.trunks.items()
+        },
+        "evaluations": {name: _evaluation(evaluation) for name, evaluation in spec.evaluations.items()},
+        "recipes": {
+            name: [{"name": stage.name, "kind": stage.kind, "from": _starts(stage, index)} for index, stage in enumerate(stages)]
+            for name, stages in spec.recipes.items()
+        },
+        "cells": cells,
+        "contrasts": [
+            {"a": _side(contrast.a), "b": _side(contrast.b), "varies": list(contrast.varies)}
+            for contrast in spec.report.contrasts
+        ],
+        "figures": list(spec.report.figures),
+        "accepted": [{"code": code, "reason": accept[code], "finding": text} for code, text in warnings if code in accept],
+        "warnings": [text for code, text in warnings if code not in accept],
+    }
+
+
+def _checkpoints(trunk: Trunk) -> list[list[Any]]:
+    """[what was asked, the step it became], in ascending order of steps."""
+    pretrain = trunk.pretrain
+    steps = resolve(trunk.checkpoints, pretrain.total_steps, pretrain.tokens_per_step).steps
+    return [[asked, step] for asked, step in sorted(steps, key=lambda pair: pair[1])]
+
+
+def _starts(stage: Stage, index: int) -> str:
+    """What a stage starts from, in words."""
+    if stage.merge is not None:
+        return ", ".join(str(ref) for ref in stage.merge.of)
+    if stage.from_ is None or stage.from_.recipe == "prev":
+        return "base" if index == 0 else "the stage before"
+    return str(stage.from_)
+
+
+def _side(ref: ModelRef) -> str | dict[str, Any]:
+    """A side of a contrast: a recipe's name where that says it all."""
+    data = ref.model_dump(exclude_none=True)
+    return data["recipe"] if set(data) == {"recipe"} else data
+
+
+def _evaluation(evaluation: Any) -> dict[str, Any]:
+    body = getattr(evaluation, evaluation.kind)
+    if evaluation.kind == "bits_per_byte":
+        return {"kind": evaluation.kind, "data": body.data, "metrics": ["bits_per_byte"]}
+    return {
+        "kind": evaluation.kind,
+        "task": body.task,
+        "split": body.split,
+        "k": sorted(body.k),
+        "num_samples": body.num_samples,
+        "block_size": BLOCK_SIZE,
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "num_fewshot": body.num_fewshot.model_dump(),
+        "metrics": [f"pass@{k}" for k in sorted(body.k)],
+    }

@@ -1,0 +1,120 @@
+"""Plan against plan, and job against what was done before: what changed, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exc.compiler.identity import identity_fields
+from exc.compiler.plan import Job, Plan
+
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of a job's config that is not what it was."""
+
+    field: str  # dotted path, e.g. args.learning_rate
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.field} {shown(self.old)} -> {shown(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """A job that is in both plans under one name and is not the same work."""
+
+    job: Job
+    fields: tuple[FieldChange, ...]  # of its own; empty when only what it reads has changed
+    inputs: tuple[str, ...]  # the jobs it reads from that have changed
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDiff:
+    """What `new` has over `old`. `settings` are differences outside of jobs: profile, report, scripts."""
+
+    added: tuple[Job, ...]
+    removed: tuple[Job, ...]
+    changed: tuple[JobChange, ...]
+    settings: tuple[FieldChange, ...]
+    kept: int
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed or self.settings)
+
+
+def shown(value: Any) -> str:
+    """A value as a person would write it, long ones cut."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
+    """Every leaf in which two values differ; lists are compared as a whole unless they are equally long."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            below = f"{path}.{key}" if path else str(key)
+            yield from changes(old.get(key, ABSENT), new.get(key, ABSENT), below)
+    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from changes(before, after, f"{path}[{index}]")
+    elif old != new:
+        yield FieldChange(path, old, new)
+
+
+def diff_plans(old: Plan, new: Plan) -> PlanDiff:
+    """Compare two plans of one experiment by job id."""
+    before, after = old.by_id, new.by_id
+    changed = [
+        _job_change(before[job.id], job, before)
+        for job in new.jobs
+        if job.id in before and set(before[job.id].artifacts()) != set(job.artifacts())
+    ]
+    settings = [
+        *changes(old.profile, new.profile, "profile"),
+        *changes(old.report, new.report, "report"),
+        *_resource_changes(old, new),
+    ]
+    return PlanDiff(
+        added=tuple(job for job in new.jobs if job.id not in before),
+        removed=tuple(job for job in old.jobs if job.id not in after),
+        changed=tuple(changed),
+        settings=tuple(settings),
+        kept=sum(1 for job in new.jobs if job.id in before) - len(changed),
+    )
+
+
+def _resource_changes(old: Plan, new: Plan) -> Iterator[FieldChange]:
+    """One change per class whose jobs get other resources."""
+    before = {job.cls: job.resources for job in old.jobs}
+    after = {job.cls: job.resources for job in new.jobs}
+    for cls in after.keys() & before.keys():
+        yield from changes(before[cls], after[cls], f"{cls}.resources")
+
+
+def _job_change(old: Job, new: Job, before: Mapping[str, Job]) -> JobChange:
+    fields = list(changes(identity_fields(old.kind, old.config), identity_fields(new.kind, new.config)))
+    if old.kind != new.kind:
+        fields.insert(0, FieldChange("kind", old.kind, new.kind))
+    if old.computation == new.computation and old.kept != new.kept:
+        fields.append(FieldChange("keep", sorted(old.kept), sorted(new.kept)))
+    read = {need.role: need.artifact for need in old.needs}
+    inputs = tuple(
+        need.job for need in new.needs if need.role != "resumes" and read.get(need.role) != need.artifact
+    )
+    return JobChange(new, tuple(fields), inputs)
+
+
+def changes_since(job: Job, fields: Mapping[str, Any], inputs: Mapping[str, str]) -> JobChange:
+    """A job against the artifact that bore its name before: its hashed fields and its inputs by role."""
+    own = tuple(changes(fields, identity_fields(job.kind, job.config)))
+    reads = tuple(
+        need.job for need in job.needs if need.role != "resumes" and inputs.get(need.role) != need.artifact
+    )
+    return JobChange(job, own, reads)

@@ -1,0 +1,60 @@
+"""What a job will cost, as far as its config tells: floating-point operations, tokens, samples, bytes left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exc.compiler.build import Draft
+
+BYTES_PER_PARAMETER = 4  # fp32 weights on disk
+ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
+FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
+
+
+def num_parameters(model: Mapping[str, Any], vocab_size: int) -> int:
+    """Parameters of a decoder, from its config: embeddings, attention and a gated MLP; norms left out."""
+    hidden = int(model.get("hidden_size", model.get("n_embd", 768)))
+    layers = int(model.get("num_hidden_layers", model.get("n_layer", 12)))
+    heads = int(model.get("num_attention_heads", model.get("n_head", 12)))
+    kv_share = int(model.get("num_key_value_heads") or heads) / heads
+    intermediate = int(model.get("intermediate_size") or 4 * hidden)
+    embeddings = vocab_size * hidden * (1 if model.get("tie_word_embeddings") else 2)
+    return embeddings + layers * int(hidden * hidden * (2 + 2 * kv_share) + 3 * hidden * intermediate)
+
+
+def estimates(drafts: list[Draft]) -> None:
+    """Fill in `estimate` of every draft. Inputs come before their readers, so sizes flow along the edges."""
+    size: dict[str, int] = {}  # job id -> parameters of the model it leaves
+    by_id = {draft.id: draft for draft in drafts}
+    for draft in drafts:
+        size[draft.id] = _model_size(draft, size, by_id)
+        draft.estimate = _estimate(draft, size[draft.id])
+
+
+def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
+    if draft.kind == "pretrain":
+        tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
+        vocab_size = int(by_id[tokenizer].config.get("vocab_size") or draft.config["model"].get("vocab_size", 0))
+        return num_parameters(draft.config["model"], vocab_size)
+    return max((size[need.job] for need in draft.needs), default=0)
+
+
+def _estimate(draft: Draft, parameters: int) -> dict[str, float]:
+    config, out = draft.config, {}
+    if draft.kind == "pretrain":
+        before = [need.job for need in draft.needs if need.role == "resumes"]
+        start = int(before[0].rsplit("/", 1)[-1]) if before else 0
+        tokens = (config["step"] - start) * config["batch_size"] * config["sequence_length"]
+        out = {"tokens": tokens, "flops": TRAIN * parameters * tokens}
+    elif draft.kind == "sft":
+        out = {"samples": config["max_steps"] * config["batch_size"]}
+    elif draft.kind == "grpo":
+        samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
+        tokens = samples * int(config["args"].get("max_completion_length") or 0)
+        out = {"samples": samples, "tokens": tokens, "flops": (FORWARD + TRAIN) * parameters * tokens}
+    if draft.kind in ("pretrain", "sft", "grpo"):
+        out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + ADAM_BYTES_PER_PARAMETER)
+    elif draft.kind in ("merge", "command"):
+        out["disk_bytes"] = parameters * BYTES_PER_PARAMETER
+    return {name: value for name, value in out.items() if value}

@@ -1,0 +1,23 @@
+"""What the compiler must know of the world beside the spec, gathered beforehand so that compiling does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """One local file: its path relative to the spec's folder, its size and the digest of its content."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Digests of everything local that determines results."""
+
+    files: Mapping[str, tuple[FileFact, ...]] = field(default_factory=dict)  # path or glob as written -> its files, sorted
+    code: Mapping[str, str] = field(default_factory=dict)  # "module:function" -> digest of it and its local imports

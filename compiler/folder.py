@@ -1,0 +1,46 @@
+"""The plan folder: every file of it as bytes, the same for the same plan wherever it is made."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from exc.compiler.classes import JobClass, class_configs, job_classes
+from exc.compiler.graph_svg import graph_svg
+from exc.compiler.plan import PLAN_FILE, Plan, dump, to_json
+from exc.compiler.summary import summary
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    folder = files("exc.compiler") / "templates"
+    loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8"))
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package, filled in; a value that is missing is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+def script(plan: Plan, cls: JobClass) -> str:
+    """The script of a class."""
+    return render("job.sh.j2", cls=cls, experiment=plan.experiment, setup=plan.profile["setup"])
+
+
+def plan_folder(plan: Plan) -> dict[str, bytes]:
+    """Relative path -> content, for every file of the plan folder."""
+    classes = job_classes(plan)
+    out = {
+        PLAN_FILE: dump(to_json(plan)),
+        "PLAN.md": render("PLAN.md.j2", classes=classes, **summary(plan, classes)).encode(),
+        "graph.svg": graph_svg(plan, classes).encode(),
+    }
+    for cls in classes:
+        out[f"jobs/{cls.name}.sh"] = script(plan, cls).encode()
+    for name, text in class_configs(plan).items():
+        out[f"jobs/{name}.yaml"] = text.encode()
+    return out

@@ -1,0 +1,210 @@
+"""Identity: the hash that says which computation an artifact is the result of.
+
+A job's identity is the sha256 of a tagged canonical encoding of its kind and that kind's version, the identity
+fields of its config, and the identities of its inputs. `FIELDS` is the one place that lists what is hashed; what
+is not there (names, paths, resources, micro-batches, logging) cannot change an identity. A field whose value is
+its default is left out, so that a field added later changes no identity that was there before.
+
+A training job has a computation hash, and each kept step is an artifact of its own: H(computation, step).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from exc.spec.args import identity_args, stage_version
+
+ALWAYS = object()  # no default: the field is always part of identity
+
+TRAINING_KINDS = frozenset({"pretrain", "sft", "grpo"})
+
+
+@dataclass(frozen=True, slots=True)
+class KindIdentity:
+    """What of a kind's config is hashed: field -> default, and how a field is brought into canonical form."""
+
+    version: int
+    fields: Mapping[str, Any]
+    canonical: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]]
+
+
+def _source(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    if source["kind"] == "python":
+        function = source["target"].partition(":")[2]
+        return {"python": function, "code": source["code"], "args": source["args"]}
+    out: dict[str, Any] = {source["kind"]: [file["sha256"] for file in source["files"]]}
+    if source["kind"] == "text":
+        out["split"] = source["split"]
+    return out
+
+
+def _sources(sources: list[Mapping[str, Any]], config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_source(source, config) for source in sources]
+
+
+def _files(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[list[str]]:
+    return [[file["path"].rsplit("/", 1)[-1], file["sha256"]] for file in files]
+
+
+def _verifier(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    if verifier["kind"] == "python":
+        return {"python": verifier["target"].partition(":")[2], "code": verifier["code"]}
+    return {"kind": verifier["kind"]}
+
+
+def lr_until(lr: Mapping[str, Any], step: int) -> dict[str, Any]:
+    """The learning-rate function on the steps up to `step`, and nothing of what comes after it."""
+    out: dict[str, Any] = {"peak": lr["peak"], "warmup_steps": lr["warmup_steps"]}
+    decay_start = lr["total_steps"] - lr["decay_steps"]
+    if lr["shape"] == "constant" or (lr["shape"] == "wsd" and step <= decay_start):
+        return {"shape": "constant", **out}
+    out |= {"shape": lr["shape"], "total_steps": lr["total_steps"], "floor": lr["floor"]}
+    if lr["shape"] == "wsd":
+        out["decay_steps"] = lr["decay_steps"]
+    return out
+
+
+def _sft_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    return identity_args("sft", args)
+
+
+def _grpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    return identity_args("grpo", args)
+
+
+def holds_horizon(args: Mapping[str, Any]) -> bool:
+    """Whether the learning rate at a step depends on how long the stage will run."""
+    return args["lr_scheduler_type"] not in ("constant", "constant_with_warmup")
+
+
+def _horizon(value: int, config: Mapping[str, Any]) -> int | None:
+    return value if holds_horizon(config["args"]) else None
+
+
+def _pretrain_lr(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    return lr_until(lr, config["step"])
+
+
+FIELDS: Mapping[str, KindIdentity] = {
+    "tokenizer": KindIdentity(
+        1,
+        {"algorithm": ALWAYS, "vocab_size": None, "split_digits": None, "max_bytes": None, "sources": (), "files": ()},
+        {"sources": _sources, "files": _files},
+    ),
+    "rows": KindIdentity(1, {"source": ALWAYS, "columns": ALWAYS, "limit": None}, {"source": _source}),
+    "tokens": KindIdentity(1, {"source": ALWAYS, "text": "text"}, {"source": _source}),
+    "pretrain": KindIdentity(
+        1,
+        {
+            "model": ALWAYS,
+            "batch_size": ALWAYS,
+            "sequence_length": ALWAYS,
+            "lr": ALWAYS,
+            "optimizer": ALWAYS,
+            "precision": "fp32",
+            "seed": ALWAYS,
+        },
+        {"lr": _pretrain_lr},
+    ),
+    "sft": KindIdentity(
+        stage_version("sft"),
+        {
+            "prompt": ALWAYS,
+            "demonstrations": ALWAYS,
+            "batch_size": ALWAYS,
+            "max_steps": None,
+            "args": ALWAYS,
+            "seed": ALWAYS,
+        },
+        {"args": _sft_args, "max_steps": _horizon},
+    ),
+    "grpo": KindIdentity(
+        stage_version("grpo"),
+        {
+            "prompt": ALWAYS,
+            "stop": (),
+            "verifier": ALWAYS,
+            "rewards": ALWAYS,
+            "num_generations": ALWAYS,
+            "prompts_per_rollout": ALWAYS,
+            "updates_per_rollout": 1,
+            "rollouts": None,
+            "args": ALWAYS,
+            "seed": ALWAYS,
+        },
+        {"args": _grpo_args, "verifier": _verifier, "rollouts": _horizon},
+    ),
+    "merge": KindIdentity(1, {"method": ALWAYS, "weights": ALWAYS}, {}),
+    "command": KindIdentity(
+        1, {"run": ALWAYS, "files": (), "leaves": "model", "seed": ALWAYS}, {"files": _files}
+    ),
+    "sample": KindIdentity(
+        1,
+        {
+            "prompt": ALWAYS,
+            "stop": (),
+            "num_fewshot": 0,
+            "fewshot_seed": None,
+            "limit": None,
+            "block": ALWAYS,
+            "block_size": ALWAYS,
+            "temperature": ALWAYS,
+            "top_p": 1.0,
+            "max_new_tokens": ALWAYS,
+            "seed": ALWAYS,
+        },
+        {},
+    ),
+    "score": KindIdentity(
+        1,
+        {"verifier": ALWAYS, "k": ALWAYS, "num_samples": ALWAYS, "max_unverifiable": ALWAYS},
+        {"verifier": _verifier},
+    ),
+    "bits_per_byte": KindIdentity(
+        1,
+        {"source": ALWAYS, "text": "text", "sequence_length": ALWAYS, "limit_bytes": None},
+        {"source": _source},
+    ),
+}
+
+
+def identity_fields(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What is hashed of a job's config. Raises KeyError for an unknown kind or a missing required field."""
+    table = FIELDS[kind]
+    out: dict[str, Any] = {}
+    for name, default in table.fields.items():
+        value = config[name] if default is ALWAYS else config.get(name, default)
+        canonical = table.canonical.get(name)
+        if canonical is not None and value is not None:
+            value = canonical(value, config)
+        if default is ALWAYS or not (value == default or (default == () and value == [])):
+            out[name] = value
+    return out
+
+
+def job_identity(kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    """The identity of a job, or the computation hash of a training job. `inputs`: role -> identity."""
+    return _digest(
+        "job",
+        {"kind": kind, "version": FIELDS[kind].version, "fields": identity_fields(kind, config), "inputs": inputs},
+    )
+
+
+def step_identity(computation: str, step: int) -> str:
+    """The identity of the artifact that a training computation leaves at `step`."""
+    return _digest("step", {"computation": computation, "step": step})
+
+
+def digest_of(value: Any) -> str:
+    """The sha256 of plain data in canonical form, for plans and other values that are compared as a whole."""
+    return _digest("value", value)
+
+
+def _digest(tag: str, value: Any) -> str:
+    encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(b"exc:" + tag.encode() + b":1:" + encoded).hexdigest()

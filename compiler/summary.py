@@ -1,0 +1,176 @@
+"""The plan in numbers and words, for PLAN.md: what runs on what, what it costs, and what sharing saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from exc.compiler.classes import JobClass
+from exc.compiler.diff import shown
+from exc.compiler.identity import identity_fields
+from exc.compiler.learning_rate import make_schedule
+from exc.compiler.plan import Job, Plan
+from exc.spec.units import format_bytes, format_tokens
+
+# Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
+_ELSEWHERE = frozenset({"prompt", "stop", "verifier", "rewards", "seed"})
+COSTS = (("jobs", "jobs"), ("flops", "operations"), ("samples", "samples"), ("tokens", "tokens"), ("disk_bytes", "disk"))
+
+
+def summary(plan: Plan, classes: list[JobClass]) -> dict[str, Any]:
+    """The values of the PLAN.md template."""
+    report = plan.report
+    return {
+        "title": report["title"],
+        "description": report["description"],
+        "jobs": _count(len(plan.jobs), "job"),
+        "spec": plan.spec,
+        "seed": plan.seed,
+        "profile": plan.profile["name"],
+        "trunks": [_trunk(plan, name, facts) for name, facts in report["trunks"].items()],
+        "recipes": _recipes(plan),
+        "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
+        "cost": _costs(plan),
+        "chain": _chain(plan),
+        "shared": [{"id": job.id, "aliases": _names(job.aliases)} for job in plan.jobs if job.aliases],
+        "warnings": report["warnings"],
+        "accepted": report["accepted"],
+    }
+
+
+def _count(num: int, noun: str) -> str:
+    return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
+
+
+def _names(names: Iterable[str], most: int = 4) -> str:
+    listed = [f"`{name}`" for name in names]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    job = next(job for job in plan.jobs if f"{name}/pretrain/" in " ".join((job.id, *job.aliases)))
+    config, per_step, total = job.config, facts["tokens_per_step"], facts["total_steps"]
+    factor = make_schedule(config["lr"])
+    rows = [
+        {
+            "step": step,
+            "tokens": format_tokens(step * per_step, digits=4),
+            "share": f"{step / total:.0%}",
+            "learning_rate": f"{config['lr']['peak'] * factor(step - 1):.2e}",
+            "asked": asked,
+        }
+        for asked, step in facts["checkpoints"]
+    ]
+    weights = sum(source["weight"] for source in config["mixture"])
+    mixture = ", ".join(f"{source['weight'] / weights:.0%} {source['name']}" for source in config["mixture"])
+    model = config["model"]
+    summary = (
+        f"{model.get('architecture')} from scratch, {format_tokens(total * per_step, digits=4)} tokens in {total:,} steps of "
+        f"{config['batch_size']} x {config['sequence_length']}; {config['lr']['shape']} to a peak of "
+        f"{config['lr']['peak']:g}; {config['precision']}; mixture by tokens: {mixture}."
+    )
+    return {"name": name, "summary": summary, "checkpoints": rows}
+
+
+def _recipes(plan: Plan) -> list[dict[str, Any]]:
+    places: dict[str, dict[str, set[int]]] = {}
+    replicates: dict[str, int] = {}
+    for cell in plan.report["cells"]:
+        places.setdefault(cell["recipe"], {}).setdefault(cell["trunk"], set()).add(cell["at"])
+        replicates[cell["recipe"]] = max(replicates.get(cell["recipe"], 0), cell["replicate"] + 1)
+    jobs = _first_of_stage(plan)
+    out = []
+    for name, stages in plan.report["recipes"].items():
+        where = "; ".join(f"{trunk} {', '.join(map(str, sorted(ats)))}" for trunk, ats in places.get(name, {}).items())
+        num = replicates.get(name, 0)
+        where = f"{where or 'no checkpoint of its own'}{f', {num} replicates' if num > 1 else ''}"
+        out.append({"name": name, "where": where, "stages": [_stage(stage, jobs.get((name, stage["name"]))) for stage in stages]})
+    return out
+
+
+def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
+    """(recipe, stage) -> the first job that does it, under whatever name."""
+    out: dict[tuple[str, str], Job] = {}
+    for job in plan.jobs:
+        for job_id in (job.id, *job.aliases):
+            parts = job_id.split("/")
+            if len(parts) == 5:  # trunk/checkpoint/recipe/replicate/stage
+                out.setdefault((parts[2], parts[4]), job)
+    return out
+
+
+def _stage(stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
+    what = f"{stage['kind']} from {stage['from']}"
+    if job is None:
+        return {"name": stage["name"], "what": what, "settings": ["not planned"]}
+    fields = identity_fields(job.kind, job.config)
+    settings = [f"{name}: {_setting(value)}" for name, value in fields.items() if name not in _ELSEWHERE and value]
+    return {"name": stage["name"], "what": what, "settings": settings}
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {shown(item)}" for name, item in value.items())
+    return shown(value)
+
+
+def _evaluation(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    models = sum(1 for cell in plan.report["cells"] if cell["evaluation"] == name)
+    if facts["kind"] == "bits_per_byte":
+        return {"name": name, "of": facts["data"], "what": "bits per byte of held-out text", "models": models}
+    shots = facts["num_fewshot"]
+    what = (
+        f"{', '.join(facts['metrics'])} from {facts['num_samples']} samples at temperature {facts['temperature']:g}, "
+        f"top_p {facts['top_p']:g}; {shots['base']}-shot base, {shots['trained']}-shot trained"
+    )
+    return {"name": name, "of": f"{facts['task']}, {facts['split']}", "what": what, "models": models}
+
+
+def _costs(plan: Plan) -> list[dict[str, str]]:
+    """Totals of this plan, beside those if every name had been work of its own."""
+    rows = []
+    for key, what in COSTS:
+        each = [(1 if key == "jobs" else job.estimate.get(key, 0), len(job.aliases)) for job in plan.jobs]
+        planned = sum(value for value, _ in each)
+        naive = planned + sum(value * aliases for value, aliases in each) + _unsegmented(plan, key)
+        saved = f"{1 - planned / naive:.0%}" if naive else "-"
+        rows.append({"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved})
+    return rows
+
+
+def _unsegmented(plan: Plan, key: str) -> float:
+    """What pre-training every checkpoint from the start would add: the segments before it, again."""
+    jobs = {job.id: job for job in plan.jobs if job.kind == "pretrain"}
+    extra, before = 0.0, {}
+    for job_id, job in jobs.items():  # topological: what a segment resumes from is already there
+        resumed = [need.job for need in job.needs if need.role == "resumes"]
+        prefix = before[resumed[0]] if resumed else 0.0
+        before[job_id] = prefix + job.estimate.get(key, 0) * (key in ("flops", "tokens"))
+        extra += prefix
+    return extra
+
+
+def _amount(key: str, value: float) -> str:
+    if key == "disk_bytes":
+        return format_bytes(int(value), digits=3)
+    if key == "flops":
+        return f"{value:.1e}"
+    return f"{int(value):,}" if key == "jobs" else format_tokens(int(value), digits=3)
+
+
+def _chain(plan: Plan) -> dict[str, Any]:
+    """The chain of jobs with the most operations, jobs as the tie-break."""
+    best: dict[str, tuple[float, int, str]] = {}
+    for job in plan.jobs:
+        heaviest = max((best[need.job][:2] + (need.job,) for need in job.needs), default=(0.0, 0, ""))
+        best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
+    if not best:
+        return {"jobs": 0, "flops": "0", "path": "none"}
+    path = [max(best, key=lambda job_id: best[job_id][:2])]
+    while before := best[path[-1]][2]:
+        path.append(before)
+    total, num, _ = best[path[0]]
+    steps = [f"`{job_id}`" for job_id in reversed(path)]
+    shown_path = steps if len(steps) <= 6 else [*steps[:2], "...", *steps[-3:]]
+    return {"jobs": num, "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}

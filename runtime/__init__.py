@@ -1,0 +1,1 @@
+"""Plan to finished work: runs jobs and keeps their records."""

@@ -1,0 +1,273 @@
+"""Run a plan on this machine: a ready queue, each job in its own process, the markers deciding."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+from exc.compiler.plan import Job, Plan
+from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt, new_attempt, utc_now
+from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
+from exc.runtime.backends.slots import Claim, Slots
+from exc.runtime.events import EventTail
+from exc.runtime.failures import classify
+from exc.runtime.lease import holder
+from exc.runtime.outputs import Present, is_done, link_results
+from exc.runtime.places import spec_root
+from exc.runtime.ready import Queue, needed_jobs
+from exc.runtime.reporter import Outcome, Reporter
+from exc.runtime.store import Store
+
+_TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
+_MAX_RESTARTS = 3  # of a job that stops without being asked by this run
+_EXIT_STOPPED = (75, 130)
+
+
+@dataclass
+class Running:
+    """A job that runs now."""
+
+    job: Job
+    attempt: Attempt
+    process: Process
+    claim: Claim
+    tail: EventTail
+    began: float = field(default_factory=time.monotonic)
+
+
+def run_local(
+    plan: Plan, plan_folder: Path, store: Store, reporter: Reporter, slots: int | None = None
+) -> Outcome:
+    """Run what a plan still needs and wait for it.
+
+    A job that fails stops only what reads from it. The first SIGINT or SIGTERM asks all jobs to save and
+    stop, the second kills them. Call it from the main thread.
+    """
+    launcher = ScriptLauncher(plan_folder, store.root, spec_root(plan, plan_folder))
+    try:
+        return LocalRun(plan, store, reporter, launcher, Slots(slots)).run()
+    finally:
+        launcher.close()
+
+
+class LocalRun:
+    """The loop over one plan."""
+
+    def __init__(
+        self, plan: Plan, store: Store, reporter: Reporter, launcher: Launcher, slots: Slots
+    ) -> None:
+        present = Present(plan, store)
+        self._plan, self._store, self._reporter = plan, store, reporter
+        self._launcher, self._slots = launcher, slots
+        self._jobs = needed_jobs(plan, present)
+        self._queue = Queue(self._jobs, present)
+        self._running: dict[int, Running] = {}  # by descriptor
+        self._elsewhere: dict[str, Job] = {}  # held by other processes
+        self._restarts: dict[str, int] = {}
+        self._asked = 0  # how often someone asked for the end
+        self._answered = 0  # how many of these were passed on
+        self._outcome = Outcome()
+        self._selector = selectors.DefaultSelector()
+        self._began = utc_now()
+
+    def run(self) -> Outcome:
+        clock = time.monotonic()
+        self._reporter.begin(self._plan, self._jobs)
+        with self._signals():
+            while True:
+                if not self._asked:
+                    self._start()
+                if not self._running and (self._asked or not self._elsewhere):
+                    break
+                self._wait()
+        self._selector.close()
+        outcome = self._outcome
+        settled = {*outcome.done, *outcome.failed, *outcome.blocked, *outcome.interrupted}
+        outcome.unstarted = [job.id for job in self._jobs if job.id not in settled]
+        outcome.seconds = time.monotonic() - clock
+        outcome.stopped = bool(self._asked)
+        self._reporter.end(outcome)
+        return outcome
+
+    # Starting
+
+    def _start(self) -> None:
+        """Start what can start, in order of urgency; what does not fit holds back what is less urgent."""
+        busy = {running.job.work_key for running in self._running.values()}
+        for job in self._queue.ready():
+            if job.work_key in busy:
+                continue  # its resume state is being written
+            lacking = self._slots.lacks(job)
+            if lacking:
+                self._refuse(job, lacking)
+                continue
+            if is_done(job, self._store):
+                self._queue.take(job)
+                self._finished(job, 0.0, elsewhere=True)
+                return self._start()
+            held = holder(self._store.work_path(job.work_key))
+            if held is not None:
+                self._queue.take(job)
+                self._elsewhere[job.id] = job
+                self._reporter.elsewhere(job, held)
+                continue
+            claim = self._slots.claim(job)
+            if claim is None:
+                return None
+            self._queue.take(job)
+            self._launch(job, claim)
+            busy.add(job.work_key)
+        return None
+
+    def _launch(self, job: Job, claim: Claim) -> None:
+        attempt = new_attempt(self._store, job.identity)
+        try:
+            process = self._launcher.start(job, attempt, claim.gpus)
+        except OSError as error:
+            self._slots.release(claim)
+            return self._failed(job, classify(error), attempt)
+        self._running[process.descriptor] = Running(job, attempt, process, claim, EventTail(attempt.events))
+        self._selector.register(process.descriptor, selectors.EVENT_READ)
+        return self._reporter.started(job, attempt)
+
+    def _refuse(self, job: Job, why: str) -> None:
+        self._queue.take(job)
+        self._failed(job, Failure("config", why), new_attempt(self._store, job.identity))
+
+    # Waiting
+
+    def _wait(self) -> None:
+        """Sleep until a process ends or a signal comes, or for a tick; then take in what happened."""
+        ended = [key.fd for key, _ in self._selector.select(_TICK_S) if key.fd in self._running]
+        if self._asked > self._answered:
+            self._answer()
+        for running in self._running.values():
+            self._take_events(running)
+        for descriptor in ended:
+            self._selector.unregister(descriptor)
+            running = self._running.pop(descriptor)
+            self._slots.release(running.claim)
+            self._ended(running, running.process.exit_code())
+        self._look_elsewhere()
+
+    def _take_events(self, running: Running) -> None:
+        for event in running.tail.read():
+            if event["event"] == "published":
+                self._queue.arrived([str(event.get("artifact"))])
+            self._reporter.progress(running.job, event)
+
+    def _ended(self, running: Running, code: int) -> None:
+        """A process is gone. What is in the store says whether its job is done, not its exit code."""
+        job, attempt = running.job, running.attempt
+        seconds = time.monotonic() - running.began
+        if is_done(job, self._store):
+            return self._finished(job, seconds, elsewhere=False)
+        failure = attempt.failure()
+        if failure is None and code in _EXIT_STOPPED:
+            return self._stopped(job)
+        if failure is None and self._asked > 1 and code == -signal.SIGKILL:
+            attempt.end(code, note="killed by a second interrupt")
+            return self._stopped(job)
+        if failure is None:
+            failure = _unexplained(code)
+            attempt.end(code, failure)
+        return self._failed(job, failure, attempt)
+
+    def _look_elsewhere(self) -> None:
+        for job in list(self._elsewhere.values()):
+            if is_done(job, self._store):
+                del self._elsewhere[job.id]
+                self._finished(job, 0.0, elsewhere=True)
+            elif holder(self._store.work_path(job.work_key)) is None:
+                del self._elsewhere[job.id]
+                # Looked at again: it may have been finished between the two looks.
+                attempt = last_attempt(self._store, job.identity)
+                failure = self._failure_since(attempt)
+                if failure is not None and attempt is not None and not is_done(job, self._store):
+                    self._failed(job, failure, attempt)
+                else:
+                    self._queue.put_back(job)
+
+    def _failure_since(self, attempt: Attempt | None) -> Failure | None:
+        """An attempt's failure, if it was after this run began."""
+        record = attempt.read() if attempt else {}
+        ended = str(record.get("ended", ""))
+        if not ended or datetime.fromisoformat(ended) < datetime.fromisoformat(self._began):
+            return None
+        return failure_of(record)
+
+    # Settling
+
+    def _finished(self, job: Job, seconds: float, *, elsewhere: bool) -> None:
+        if elsewhere:
+            link_results(self._plan, job, self._store)
+        self._outcome.done[job.id] = seconds
+        self._queue.arrived(job.artifacts())
+        self._reporter.done(job, seconds, elsewhere=elsewhere)
+
+    def _failed(self, job: Job, failure: Failure, attempt: Attempt) -> None:
+        # What it published before it failed can still be read.
+        self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
+        blocked: Sequence[Job] = self._queue.failed(job)
+        self._outcome.failed[job.id] = (failure, attempt)
+        self._outcome.blocked.update((other.id, job.id) for other in blocked)
+        self._reporter.failed(job, failure, attempt, blocked)
+
+    def _stopped(self, job: Job) -> None:
+        """The job ended before it was done, without fault: to be resumed now, or by the next run."""
+        self._restarts[job.id] = self._restarts.get(job.id, 0) + 1
+        if not self._asked and self._restarts[job.id] <= _MAX_RESTARTS:
+            self._queue.put_back(job)
+            return
+        self._outcome.interrupted.append(job.id)
+        self._reporter.stopped(job)
+
+    # Signals
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT, SIGTERM and SIGHUP ask for the end and wake the loop."""
+        self._wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [(number, signal.signal(number, self._on_signal)) for number in wanted]
+        wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before:
+                signal.signal(number, handler)
+            self._selector.unregister(self._wakeup)
+            os.close(self._wakeup)
+            os.close(writer)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked += 1
+
+    def _answer(self) -> None:
+        """Pass a signal on to the jobs: a request first, then an order."""
+        self._answered = self._asked
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 1024)
+        now = self._asked > 1
+        for running in self._running.values():
+            running.process.signal(signal.SIGKILL if now else signal.SIGTERM)
+        self._reporter.stopping(len(self._running), now=now)
+
+
+def _unexplained(code: int) -> Failure:
+    """The failure of a process that did not come to say why it ended."""
+    if code == -signal.SIGKILL:
+        return Failure("killed", "killed by SIGKILL; where nobody did that, the machine ran out of memory")
+    if code < 0:
+        return Failure("killed", f"killed by {signal.Signals(-code).name}")
+    return Failure("error", f"its script ended with exit code {code} before the job could say why")

@@ -1,0 +1,87 @@
+"""events.jsonl: what a job says while it runs. Stages append; status, submit and report only read."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class EventWriter:
+    """Appends events to a file, each by one write, so that a reader sees at most a torn last line."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def emit(self, event: str, **fields: Any) -> Event:
+        """Append one event with the time now (unix seconds); gives what was written.
+
+        A number that JSON has no word for (NaN, infinities) is written as text.
+        """
+        data: Event = {"time": round(time.time(), 3), "event": event}
+        data.update((name, _plain(value)) for name, value in fields.items())
+        os.write(self._descriptor, (json.dumps(data, ensure_ascii=False) + "\n").encode())
+        return data
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class EventTail:
+    """Reads what was appended since the last read. Lines that are torn or no events are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data.rfind(b"\n") + 1  # the rest may still be being written
+        self._offset += whole
+        return _parse(data[:whole])
+
+
+def read_events(path: Path) -> list[Event]:
+    """All whole events of a file; none if it is not there."""
+    return EventTail(path).read()
+
+
+def last_events(path: Path, max_bytes: int = 4096) -> list[Event]:
+    """The whole events in the last `max_bytes` of a file, for a look that costs the same on any length."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - max_bytes))
+            return _parse(file.read())
+    except FileNotFoundError:
+        return []
+
+
+def _parse(data: bytes) -> list[Event]:
+    events = []
+    for line in data.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
+    return events
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool | list | dict):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,37 @@
+"""Where things are: the plan folder, the spec's folder and the store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from exc.compiler.plan import PLAN_FILE, Plan, PlanError
+from exc.runtime.store import Store
+
+
+def find_plan_folder() -> Path:
+    """EXC_PLAN, else the nearest of here, ./plan and the folder above that holds a plan.
+
+    Raises PlanError if there is none.
+    """
+    named = os.environ.get("EXC_PLAN")
+    if named:
+        return Path(named).absolute()
+    here = Path.cwd()
+    for folder in (here, here / "plan", here.parent):
+        if (folder / PLAN_FILE).is_file():
+            return folder
+    raise PlanError(f"no plan in {here}: name its folder by EXC_PLAN, or run from beside it")
+
+
+def spec_root(plan: Plan, plan_folder: Path) -> Path:
+    """The spec's folder, absolute: data paths and user modules are relative to it."""
+    return (plan_folder / plan.root).resolve()
+
+
+def find_store(plan: Plan, plan_folder: Path) -> Store:
+    """EXC_STORE, else what the profile says (relative to the spec's folder), else `store` beside the spec."""
+    named = os.environ.get("EXC_STORE")
+    if named:
+        return Store(Path(named))
+    return Store(spec_root(plan, plan_folder) / (plan.profile.get("store") or "store"))

@@ -1,0 +1,196 @@
+"""Puts replicates together into points, and points side by side: what changed, and what that is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exc.compiler.plan import Plan
+from exc.runtime.report.cells import BASE, Cell, metric_names, ratio
+from exc.runtime.report.statistics import FLAT_SHARE, Bootstrap, Estimate, Sample, Verdict, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An arm at a checkpoint under an evaluation: its replicates, and their mean."""
+
+    cells: tuple[Cell, ...]  # planned, measured or not
+    measured: tuple[Cell, ...]  # of distinct identity
+    samples: Mapping[str, Sample]  # by metric; empty where nothing is measured
+    estimates: Mapping[str, Estimate]
+
+    @property
+    def head(self) -> Cell:
+        return self.cells[0]
+
+    @property
+    def name(self) -> str:
+        head = self.head
+        return f"{head.trunk}/{head.at}/{head.arm}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """a minus b, at one checkpoint under one evaluation."""
+
+    a: Point
+    b: Point
+    against: tuple[str, ...]  # why it is drawn: "base", "input", "asked"
+    deltas: Mapping[str, Estimate]  # by metric; empty where a side is missing
+    verdict: Verdict | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.a.head.arm} \u2212 {self.b.head.arm}"
+
+
+def points_of(cells: Sequence[Cell], evaluations: Mapping[str, Any], bootstrap: Bootstrap) -> list[Point]:
+    """Cells grouped by all but their replicate, in the plan's order."""
+    groups: dict[tuple[str, str, int, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.point, []).append(cell)
+    return [
+        _point(group, metric_names(evaluations[group[0].evaluation]), bootstrap) for group in groups.values()
+    ]
+
+
+def _point(cells: list[Cell], metrics: tuple[str, ...], bootstrap: Bootstrap) -> Point:
+    distinct = {cell.artifact: cell for cell in reversed(cells) if cell.missing is None}
+    measured = tuple(sorted(distinct.values(), key=lambda cell: cell.number))
+    head = cells[0]
+    name = f"{head.trunk}/{head.at}/{head.arm}"
+    samples = {metric: sample_of(measured, metric, name) for metric in metrics} if measured else {}
+    estimates = {metric: bootstrap.mean(sample, head.evaluation) for metric, sample in samples.items()}
+    return Point(tuple(cells), measured, samples, estimates)
+
+
+def sample_of(cells: Sequence[Cell], metric: str, name: str) -> Sample:
+    """Replicates of one arm as one sample, on the units that all of them have."""
+    parts = []
+    for cell in cells:
+        assert cell.units is not None
+        parts.append((cell.units.ids, *ratio(cell.units, metric)))
+    ids = parts[0][0]
+    for other, _, _ in parts[1:]:
+        ids = np.intersect1d(ids, other)
+    rows = [(above[np.searchsorted(own, ids)], below[np.searchsorted(own, ids)]) for own, above, below in parts]
+    return Sample(name, ids, np.stack([above for above, _ in rows]), np.stack([below for _, below in rows]))
+
+
+def contrasts_of(plan: Plan, points: Sequence[Point], bootstrap: Bootstrap) -> list[Contrast]:
+    """Every arm against base and against its stage's input, and what the spec asked for."""
+    found: list[Contrast] = []
+    by_place: dict[tuple[str, str, int], list[Point]] = {}
+    for point in points:
+        by_place.setdefault(point.head.point[:3], []).append(point)
+    for (evaluation, _, _), here in by_place.items():
+        names = metric_names(plan.report["evaluations"][evaluation])
+        for (a, b), against in _pairs(plan, here).items():
+            found.append(_compare(here[a], here[b], tuple(against), names, bootstrap))
+    return found
+
+
+def unmatched(plan: Plan, contrasts: Sequence[Contrast]) -> list[str]:
+    """Contrasts the spec asks for of which no cell exists."""
+    asked = [(spec["a"], spec["b"]) for spec in plan.report.get("contrasts", ())]
+    return [
+        f"{_reference_text(a)} \u2212 {_reference_text(b)}"
+        for a, b in asked
+        if not any(_matches(a, found.a) and _matches(b, found.b) for found in contrasts)
+    ]
+
+
+def _pairs(plan: Plan, here: Sequence[Point]) -> dict[tuple[int, int], list[str]]:
+    """Which points at one place are compared, by their index, and for what reasons."""
+    pairs: dict[tuple[int, int], list[str]] = {}
+
+    def add(a: int, b: int | None, why: str) -> None:
+        if b is not None and a != b and why not in pairs.setdefault((a, b), []):
+            pairs[a, b].append(why)
+
+    base = next((i for i, point in enumerate(here) if point.head.recipe == BASE), None)
+    for a, point in enumerate(here):
+        if a != base:
+            add(a, base, "base")
+            add(a, _input_of(plan, point, here), "input")
+    for spec in plan.report.get("contrasts", ()):
+        for a, point in enumerate(here):
+            if _matches(spec["a"], point):
+                for b, other in enumerate(here):
+                    if _matches(spec["b"], other):
+                        add(a, b, "asked")
+    return pairs
+
+
+def _input_of(plan: Plan, point: Point, here: Sequence[Point]) -> int | None:
+    """The point whose model the last stage of this one started from."""
+    inputs = {
+        need.artifact
+        for cell in point.cells
+        if cell.model_job in plan.by_id
+        for need in plan.job(cell.model_job).needs
+        if need.role == "model"
+    }
+    holds = [i for i, other in enumerate(here) if any(cell.model_artifact in inputs for cell in other.cells)]
+    return next((i for i in holds if here[i].head.recipe == BASE), next(iter(holds), None))
+
+
+def _matches(reference: Any, point: Point) -> bool:
+    """Whether a model reference of the spec names this point."""
+    head = point.head
+    if isinstance(reference, str):
+        return head.final and reference in (head.recipe, head.recipe.partition("[")[0], head.arm)
+    step = reference.get("step", "final")
+    right_step = head.final if step in (None, "final") else head.step == step
+    others = {"trunk": head.trunk, "at": head.at}
+    return (
+        right_step
+        and reference.get("recipe", BASE) in (head.recipe, head.recipe.partition("[")[0], head.arm)
+        and all(reference.get(key) in (None, value) for key, value in others.items())
+    )
+
+
+def _reference_text(reference: Any) -> str:
+    if isinstance(reference, str):
+        return reference
+    return " ".join(f"{key} {value}" for key, value in reference.items())
+
+
+def _compare(
+    a: Point, b: Point, against: tuple[str, ...], metrics: Iterable[str], bootstrap: Bootstrap
+) -> Contrast:
+    if not a.samples or not b.samples:
+        return Contrast(a, b, against, {}, None)
+    family = a.head.evaluation
+    try:
+        deltas = {
+            metric: bootstrap.difference(a.samples[metric], b.samples[metric], family) for metric in metrics
+        }
+    except ValueError:  # no problem in common
+        return Contrast(a, b, against, {}, None)
+    return Contrast(a, b, against, deltas, _verdict(a, b, deltas, bootstrap))
+
+
+def _verdict(a: Point, b: Point, deltas: Mapping[str, Estimate], bootstrap: Bootstrap) -> Verdict | None:
+    """None where there is no pass@1 to set beside a pass@K."""
+    last = largest_k(deltas)
+    if last is None or "pass@1" not in deltas:
+        return None
+    metric = f"pass@{last}"
+    terms = [
+        (1.0, a.samples[metric]),
+        (-1.0, b.samples[metric]),
+        (-FLAT_SHARE, a.samples["pass@1"]),
+        (FLAT_SHARE, b.samples["pass@1"]),
+    ]
+    excess = bootstrap.combine(terms, a.head.evaluation)
+    return verdict(deltas["pass@1"], deltas[metric], excess, last)
+
+
+def largest_k(metrics: Iterable[str]) -> int | None:
+    """The largest k above one among pass@k metrics, or None."""
+    ks = [int(name.removeprefix("pass@")) for name in metrics if name.startswith("pass@")]
+    return max((k for k in ks if k > 1), default=None)

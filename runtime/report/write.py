@@ -1,0 +1,45 @@
+"""exc report: plan and artifacts to a folder with a page, figures and tables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from exc.compiler.plan import Plan
+from exc.runtime.store import Store
+
+
+def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
+    """Write the report of a plan into `out` and give its index.html.
+
+    Reads the plan and the store alone; the same ones give the same bytes. Cells that are not measured are
+    reported with their reason, never left out. Raises OSError if `out` cannot be written.
+    """
+    # Loads matplotlib, which the rest of the command line must not.
+    from exc.runtime.report.drawings import drawings_of
+    from exc.runtime.report.figures import narrow_svg, write_figure
+    from exc.runtime.report.page import Shown, render
+    from exc.runtime.report.panels import drawn_rows
+    from exc.runtime.report.results import analyse
+    from exc.runtime.report.style import looks
+    from exc.runtime.report.svg import inline
+    from exc.runtime.report.tables import csv_text, write_tables
+
+    store_root, out = Path(os.path.abspath(store_root)), Path(os.path.abspath(out))
+    results = analyse(plan, Store(store_root))
+    folder = out / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings, notes = drawings_of(results)
+    dressed = looks(results.arms)
+    shown = []
+    for drawing in drawings:
+        names = write_figure(drawing, dressed, folder)
+        (folder / f"{drawing.name}.csv").write_text(csv_text(drawn_rows(drawing.panels)), encoding="utf-8")
+        files = [(Path(name).suffix[1:].upper(), f"figures/{name}") for name in [*names, f"{drawing.name}.csv"]]
+        wide = inline((folder / f"{drawing.name}.svg").read_text(encoding="utf-8"), drawing.name, drawing.alt)
+        narrow = inline(narrow_svg(drawing, dressed), f"{drawing.name}-narrow", drawing.alt)
+        shown.append(Shown(drawing, wide, narrow, files))
+    write_tables(results, out)
+    page = out / "index.html"
+    page.write_text(render(results, shown, notes, store_root, out), encoding="utf-8")
+    return page

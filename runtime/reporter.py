@@ -1,0 +1,57 @@
+"""What a backend tells while it runs a plan, and how a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from exc.compiler.plan import Job, Plan
+from exc.runtime.attempts import Attempt, Failure
+from exc.runtime.lease import Holder
+
+
+@dataclass
+class Outcome:
+    """How a run of a plan ended, by job id."""
+
+    done: dict[str, float] = field(default_factory=dict)  # -> seconds
+    failed: dict[str, tuple[Failure, Attempt]] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)  # -> the failed job that it would have read from
+    interrupted: list[str] = field(default_factory=list)  # stopped on the way, to be resumed
+    unstarted: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    stopped: bool = False  # someone asked for the end
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 something failed, 130 interrupted."""
+        if self.stopped:
+            return 130
+        return 1 if self.failed or self.blocked or self.interrupted or self.unstarted else 0
+
+
+class Reporter(Protocol):
+    """Told by a backend what happens, from its one thread. Must not raise."""
+
+    def begin(self, plan: Plan, jobs: Sequence[Job]) -> None:
+        """`jobs` are about to run; the rest of the plan is done or not needed."""
+
+    def started(self, job: Job, attempt: Attempt) -> None: ...
+
+    def elsewhere(self, job: Job, holder: Holder) -> None:
+        """Another process works on the job; this run waits for it."""
+
+    def progress(self, job: Job, event: Mapping[str, Any]) -> None: ...
+
+    def done(self, job: Job, seconds: float, *, elsewhere: bool) -> None: ...
+
+    def failed(self, job: Job, failure: Failure, attempt: Attempt, blocked: Sequence[Job]) -> None: ...
+
+    def stopped(self, job: Job) -> None:
+        """The job saved what it had and ended."""
+
+    def stopping(self, running: int, *, now: bool) -> None:
+        """Someone asked for the end; `now` on the second time, when what runs is killed."""
+
+    def end(self, outcome: Outcome) -> None: ...

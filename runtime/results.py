@@ -1,0 +1,129 @@
+"""`exc results`: every score of a plan as a row that leads back to its job and artifact."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from exc.compiler.plan import Plan
+from exc.runtime.outputs import find_job
+from exc.runtime.state import job_states
+from exc.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One evaluation of one model. `metrics` is empty where there is no score yet; `missing` says why."""
+
+    evaluation: str
+    trunk: str
+    at: int | None  # trunk step
+    tokens: int | None  # trunk tokens at that step
+    recipe: str
+    matrix: Mapping[str, Any]
+    replicate: int | None
+    step: int | None  # snapshot of the recipe; None for a base model
+    final: bool
+    metrics: Mapping[str, float]
+    job: str
+    artifact: str
+    missing: str  # "" when the score is there
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def result_rows(plan: Plan, store: Store) -> list[ResultRow]:
+    """A row for each cell of the plan's report, in plan order. Raises StoreError on a damaged artifact."""
+    cells: Sequence[Mapping[str, Any]] = plan.report.get("cells", ())
+    states = job_states(plan, store) if cells else {}
+    rows = []
+    for cell in cells:
+        kind, _, identity = str(cell["artifact"]).partition("/")
+        there = store.has(kind, identity)
+        state = states[find_job(plan, cell["job"]).id]
+        rows.append(
+            ResultRow(
+                evaluation=cell["evaluation"],
+                trunk=cell["trunk"],
+                at=cell.get("at"),
+                tokens=cell.get("tokens"),
+                recipe=cell["recipe"],
+                matrix=cell.get("matrix") or {},
+                replicate=cell.get("replicate"),
+                step=cell.get("step"),
+                final=bool(cell.get("final", True)),
+                metrics=store.read(kind, identity).metrics if there else {},
+                job=cell["job"],
+                artifact=cell["artifact"],
+                missing="" if there else _why(state.word, state.blocked_by),
+            )
+        )
+    return rows
+
+
+def _why(word: str, blocked_by: str) -> str:
+    return f"blocked by {blocked_by}" if blocked_by else word
+
+
+_AXES = ("evaluation", "trunk", "at", "tokens", "recipe", "replicate", "step")
+
+
+def results_csv(rows: Sequence[ResultRow]) -> str:
+    """The rows as CSV, one column per metric; a cell that does not apply is empty."""
+    metrics = _metric_names(rows)
+    matrix = list(dict.fromkeys(name for row in rows for name in row.matrix))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_AXES, *matrix, *metrics, "missing", "job", "artifact"])
+    for row in rows:
+        axes = [getattr(row, axis) for axis in _AXES]
+        cells = [row.matrix.get(name) for name in matrix]
+        values = [row.metrics.get(name) for name in metrics]
+        writer.writerow(
+            ["" if v is None else v for v in (*axes, *cells, *values, row.missing, row.job, row.artifact)]
+        )
+    return out.getvalue()
+
+
+def results_table(rows: Sequence[ResultRow]) -> Table:
+    """The rows as a table for a terminal, grouped by evaluation."""
+    names = _metric_names(rows)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2))
+    for axis in ("evaluation", "model", "recipe", "step"):
+        table.add_column(axis, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    last = ""
+    for row in rows:
+        if last and row.evaluation != last:
+            table.add_section()
+        table.add_row(row.evaluation if row.evaluation != last else "", *_texts(row, names))
+        last = row.evaluation
+    return table
+
+
+def _texts(row: ResultRow, names: Sequence[str]) -> list[str | Text]:
+    recipe = row.recipe if not row.replicate else f"{row.recipe} r{row.replicate}"
+    model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
+    texts: list[str | Text] = [model, recipe, "" if row.step is None else str(row.step)]
+    if row.missing:
+        return [*texts, Text(row.missing, style="dim")]
+    return [*texts, *(_number(row.metrics.get(name)) for name in names)]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3f}"
+
+
+def _metric_names(rows: Sequence[ResultRow]) -> list[str]:
+    """Every metric that a row has, in the order in which they first appear."""
+    return list(dict.fromkeys(name for row in rows for name in row.metrics))

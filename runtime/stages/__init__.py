@@ -1,0 +1,21 @@
+"""What jobs do: one module per stage kind.
+
+`STAGES` names each kind's entry point as "module:function"; the modules are imported only when a job of
+that kind runs, because most of them load torch.
+"""
+
+from __future__ import annotations
+
+STAGES: dict[str, str] = {
+    "tokenizer": "exc.runtime.stages.tokenizer:run",
+    "rows": "exc.runtime.stages.rows:run",
+    "tokens": "exc.runtime.stages.tokens:run",
+    "pretrain": "exc.runtime.stages.pretrain:run",
+    "sft": "exc.runtime.stages.sft:run",
+    "grpo": "exc.runtime.stages.grpo:run",
+    "merge": "exc.runtime.stages.merge:run",
+    "command": "exc.runtime.stages.command:run",
+    "sample": "exc.runtime.stages.sample:run",
+    "score": "exc.runtime.stages.score:run",
+    "bits_per_byte": "exc.runtime.stages.bits_per_byte:run",
+}

@@ -1,0 +1,149 @@
+"""A person's own command that makes a model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from exc.runtime.context import JobContext, JobFailed, Stopped
+from exc.runtime.stages.model_folder import BadModel, copy_tokenizer, read_config, read_tensors
+
+POLL_S = 0.2  # how long a request to stop may go unseen
+GRACE_S = 30.0  # between SIGTERM and SIGKILL
+TAIL_BYTES = 16_384  # of the output, kept for the message of a failure
+TAIL_LINES = 20
+
+
+def run(ctx: JobContext) -> None:
+    """Run `run` with `bash -eo pipefail` in the spec's folder and publish the model that it leaves.
+
+    The command sees EXC_INPUT_<ROLE> (folders of its inputs), EXC_OUTPUT (an empty folder to write to),
+    EXC_SEED, EXC_CONFIG (a JSON file), and EXC_WORK (a folder that outlives an attempt). Under EXC_OUTPUT the
+    folder that `leaves` names must then hold config.json and safetensors; a tokenizer is taken from the input
+    model unless one is there.
+    Raises JobFailed("command") when it exits with another code than 0 or leaves no such model.
+    """
+    output = ctx.work / "output"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    _run_shell(ctx, _environment(ctx, output))
+    model = output / str(ctx.config["leaves"])
+    _check_model(ctx, model)
+
+    def write(folder: Path) -> None:
+        shutil.move(model, folder / "model")
+
+    ctx.publish(write)
+
+
+def _environment(ctx: JobContext, output: Path) -> dict[str, str]:
+    config = ctx.work / "config.json"
+    config.write_text(json.dumps(dict(ctx.config), indent=1) + "\n", encoding="utf-8")
+    scratch = ctx.work / "scratch"
+    scratch.mkdir(exist_ok=True)
+    roles = {role: "".join(c if c.isalnum() else "_" for c in role).upper() for role in ctx.inputs}
+    return {
+        **os.environ,
+        **{f"EXC_INPUT_{roles[role]}": str(path) for role, path in ctx.inputs.items()},
+        "EXC_OUTPUT": str(output),
+        "EXC_SEED": str(ctx.config.get("seed", 0)),
+        "EXC_CONFIG": str(config),
+        "EXC_WORK": str(scratch),
+    }
+
+
+def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
+    """Run the shell line to its end, passing its output on as it comes."""
+    process = subprocess.Popen(
+        ["bash", "-eo", "pipefail", "-c", str(ctx.config["run"])],
+        cwd=ctx.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a process group of its own, which can be signalled as a whole
+    )
+    output = _Output(process)
+    kill_at: float | None = None
+    try:
+        while process.poll() is None:
+            output.forward(POLL_S)
+            if kill_at is None and ctx.should_stop():
+                _signal_group(process, signal.SIGTERM)
+                kill_at = time.monotonic() + GRACE_S
+            if kill_at is not None and time.monotonic() > kill_at:
+                _signal_group(process, signal.SIGKILL)
+    finally:
+        # What it left behind in the background must not outlive it, nor hold the pipe open.
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+        while output.forward(0.0):
+            pass
+        output.close()
+    if kill_at is not None:
+        raise Stopped
+    if process.returncode != 0:
+        raise JobFailed("command", f"the command {_how_it_ended(process.returncode)}{output.tail()}")
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+        os.killpg(process.pid, number)
+
+
+def _how_it_ended(code: int) -> str:
+    return f"exited with {code}" if code > 0 else f"was killed by {signal.Signals(-code).name}"
+
+
+class _Output:
+    """Passes a process's output on to this one's and keeps the end of it; never more than that in memory."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self.pipe = process.stdout
+        self.kept = b""
+        self.open = True
+
+    def forward(self, wait_s: float) -> bool:
+        """Pass on what is there, waiting up to `wait_s` seconds for it; say whether there was something."""
+        if not self.open:
+            time.sleep(wait_s)
+            return False
+        ready, _, _ = select.select([self.pipe], [], [], wait_s)
+        if not ready:
+            return False
+        chunk = os.read(self.pipe.fileno(), 1 << 16)
+        self.open = bool(chunk)
+        self.kept = (self.kept + chunk)[-TAIL_BYTES:]
+        sys.stdout.write(chunk.decode(errors="replace"))
+        sys.stdout.flush()
+        return bool(chunk)
+
+    def tail(self) -> str:
+        lines = self.kept.decode(errors="replace").splitlines()[-TAIL_LINES:]
+        return "; its last lines:\n" + "\n".join(lines) if lines else " and printed nothing"
+
+    def close(self) -> None:
+        self.pipe.close()
+
+
+def _check_model(ctx: JobContext, model: Path) -> None:
+    leaves = ctx.config["leaves"]
+    if not model.is_dir():
+        raise JobFailed("command", f"the command left no folder `{leaves}` under $EXC_OUTPUT")
+    try:
+        read_config(model)
+        read_tensors(model)
+    except BadModel as error:
+        raise JobFailed("command", f"what the command left is no model: {error}") from error
+    donor = ctx.inputs.get("model")
+    if donor is not None and not (model / "tokenizer_config.json").is_file():
+        copy_tokenizer(donor, model)

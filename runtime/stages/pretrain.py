@@ -1,0 +1,120 @@
+"""Pre-training from scratch, in segments that each end at a kept step and join without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import TrainingArguments
+
+from exc.runtime.context import Counts, JobContext
+from exc.runtime.stages.learning_rate import make_schedule
+from exc.runtime.stages.mixture import MixedRows, Mixture, open_tokens
+from exc.runtime.stages.models import count_nonembedding, load_tokenizer
+from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
+from exc.runtime.stages.trlconfig import build_config, owned_arguments, split_batch
+from exc.runtime.stages.weights import make_model
+
+FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # two of a forward pass, four of a backward pass
+
+
+def run(ctx: JobContext) -> None:
+    """Train a model from random weights, or go on from a state, up to the step at which the job ends.
+
+    Counts are 6 N operations for each of D tokens, with N the parameters outside the embeddings. Metrics hold
+    the last step's loss and `tokens/SOURCE`, the tokens seen of each source.
+    Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
+    """
+    quieten()
+    torch.set_num_threads(max(1, ctx.num_threads))
+    session = Run(ctx, ctx.inputs["tokenizer"])
+    state = session.begin()
+    if session.done:
+        return
+    train(_make_trainer(ctx, session), session, state)
+
+
+def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
+    config = ctx.config
+    length, batch_size = config["sequence_length"], config["batch_size"]
+    tokenizer = load_tokenizer(ctx.inputs["tokenizer"])
+    sources = {name: open_tokens(name, ctx.inputs[f"tokens:{name}"], length) for name in config["mixture"]}
+    mixture = Mixture({name: len(rows) for name, rows in sources.items()}, config["mixture"], config["seed"])
+    model = make_model(config["model"], tokenizer, config["seed"])
+    trainer = PretrainTrainer(
+        model=model,
+        args=_make_arguments(config, session),
+        train_dataset=MixedRows(mixture, sources, session.end * batch_size),
+        data_collator=collate,
+    )
+    trainer.schedule = make_schedule(config["lr"])
+    trainer.mixture, trainer.rows_per_step, trainer.row_length = mixture, batch_size, length
+    return trainer
+
+
+def _make_arguments(config: Mapping[str, Any], session: Run) -> TrainingArguments:
+    optimizer = config["optimizer"]
+    micro, passes = split_batch(config["batch_size"], config.get("micro_batch_size"), "a batch")
+    settings = {
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": passes,
+        "learning_rate": config["lr"]["peak"],
+        "adam_beta1": optimizer["betas"][0],
+        "adam_beta2": optimizer["betas"][1],
+        "adam_epsilon": optimizer["eps"],
+        "weight_decay": optimizer["weight_decay"],
+        # Trainer clips nothing at 0.
+        "max_grad_norm": optimizer["max_grad_norm"] or 0.0,
+        "optim": "adamw_torch_fused",
+        "train_sampling_strategy": "sequential",
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+    }
+    owned = owned_arguments(
+        session.scratch, seed=config["seed"], max_steps=session.end, bf16=config["precision"] == "bf16"
+    )
+    return build_config(TrainingArguments, settings, owned)
+
+
+def collate(rows: Sequence[NDArray[np.int64]]) -> dict[str, torch.Tensor]:
+    """Stack rows into a batch in which every token but the first of each row is predicted."""
+    tokens = torch.from_numpy(np.stack(rows))
+    return {"input_ids": tokens, "labels": tokens}
+
+
+class PretrainTrainer(ResumableTrainer):
+    """Trainer with a learning rate that is a function of the step and knows no horizon beyond it."""
+
+    schedule: Callable[[int], float]
+    mixture: Mixture
+    rows_per_step: int
+    row_length: int  # tokens
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, self.schedule)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        # A state holds the next step's rate as the run that saved it saw it; another horizon may differ there.
+        scheduler: Any = self.lr_scheduler
+        rates = [base * self.schedule(scheduler.last_epoch) for base in scheduler.base_lrs]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        scheduler._last_lr = rates
+
+    def consumed(self) -> Counts:
+        rows = self.state.global_step * self.rows_per_step
+        tokens = rows * self.row_length
+        return Counts(FLOPS_PER_PARAMETER_AND_TOKEN * count_nonembedding(self.model) * tokens, rows, tokens)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        seen = self.mixture.count(self.state.global_step * self.rows_per_step)
+        self.run.metrics |= {f"tokens/{name}": float(rows * self.row_length) for name, rows in seen.items()}
+        super()._save_checkpoint(model, trial)

@@ -1,0 +1,108 @@
+"""Supervised fine-tuning on demonstrations, with TRL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import SFTConfig, SFTTrainer
+
+from exc.runtime.context import Counts, JobContext, JobFailed
+from exc.runtime.stages.models import count_nonembedding
+from exc.runtime.stages.ordering import OrderedSampler
+from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
+from exc.runtime.stages.prompts import Row, read_rows, render_prompt
+from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
+from exc.runtime.stages.trlconfig import build_config, owned_arguments, split_batch
+from exc.runtime.stages.weights import load_policy
+
+SAMPLING = ("random", "sequential")  # the orders that a resumed run can go on in exactly
+
+
+def run(ctx: JobContext) -> None:
+    """Fine-tune the model on prompts and demonstrations; the loss is the demonstration's, its end included.
+
+    Counts are 6 N operations for each token, prompts included and padding not. Metrics hold the last step's
+    loss and token accuracy.
+    Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
+    """
+    quieten()
+    torch.set_num_threads(max(1, ctx.num_threads))
+    session = Run(ctx, ctx.inputs["model"])
+    state = session.begin()
+    if session.done:
+        return
+    train(_make_trainer(ctx, session.scratch), session, state)
+
+
+def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
+    from datasets import Dataset
+
+    config = ctx.config
+    examples = make_examples(read_rows(ctx.inputs["rows"]), config["prompt"], config["demonstrations"])
+    model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
+    trainer = FineTuner(
+        model=model,
+        args=make_arguments(config, scratch),
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+    )
+    trainer.rows_per_step = config["batch_size"]
+    if len(trainer.train_dataset) == 0:
+        longest = config["args"].get("max_length")
+        raise JobFailed("data", f"every prompt fills `max_length` ({longest} tokens): nothing is left to learn from")
+    return trainer
+
+
+def make_examples(rows: list[Row], template: str, demonstrations: str) -> list[dict[str, str]]:
+    """Pair each row's prompt with its first demonstration, or with each in turn; rows without one are left out.
+
+    Raises JobFailed("data") if nothing is left.
+    """
+    examples = [
+        {"prompt": render_prompt(template, row.fields), "completion": text}
+        for row in rows
+        for text in (row.demonstrations if demonstrations == "all" else row.demonstrations[:1])
+    ]
+    if not examples:
+        raise JobFailed("data", f"none of the {len(rows)} rows has a demonstration to learn from")
+    return examples
+
+
+def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
+    """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
+    args = config["args"]
+    sampling = args.get("train_sampling_strategy", SAMPLING[0])
+    if sampling not in SAMPLING:
+        raise JobFailed(
+            "config", f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}"
+        )
+    micro, passes = split_batch(config["batch_size"], config.get("micro_batch_size"), "a batch")
+    owned = owned_arguments(scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16"))
+    owned |= {
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": passes,
+        # Loading is done: a model object is given, and TRL would warn that these are ignored.
+        "model_init_kwargs": None,
+    }
+    return build_config(SFTConfig, args, owned)
+
+
+class FineTuner(ResumableTrainer, SFTTrainer):
+    """TRL's trainer over rows in a resumable order, every batch full."""
+
+    rows_per_step: int
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> OrderedSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        seed = self.args.seed if self.args.train_sampling_strategy == "random" else None
+        return OrderedSampler(len(rows), self.args.max_steps, self.rows_per_step, seed)
+
+    def consumed(self) -> Counts:
+        base = self.run.base
+        # TRL counts the tokens of this process's life.
+        tokens = base.tokens + int(self._total_train_tokens)
+        samples = self.state.global_step * self.rows_per_step
+        return Counts(FLOPS_PER_PARAMETER_AND_TOKEN * count_nonembedding(self.model) * tokens, samples, tokens)

@@ -1,0 +1,100 @@
+"""A byte-level BPE tokenizer, trained on the sources of a trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
+from exc.runtime.stages.sources import read_source
+
+EOS = "<|endoftext|>"
+PAD = "<|padding|>"  # not EOS: whoever masks padding must not mask the end of a text
+SMALLEST = 256 + 2  # every byte, so that any text survives the round trip, and the two special tokens
+
+
+def run(ctx: JobContext) -> None:
+    """Train the tokenizer and write it as a folder that AutoTokenizer reads.
+
+    `max_bytes` is shared evenly among the sources (null reads all), so that no source crowds out another.
+    Raises JobFailed("config") for a vocabulary below 258 and JobFailed("data") when there is no text.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    if ctx.config["algorithm"] != "bpe":
+        raise JobFailed(
+            "config", f"tokenizer algorithm `{ctx.config['algorithm']}` is not known; there is `bpe`"
+        )
+    if ctx.config["vocab_size"] < SMALLEST:
+        raise JobFailed(
+            "config",
+            f"vocab_size {ctx.config['vocab_size']} is too small: 256 bytes and 2 special tokens take {SMALLEST}",
+        )
+    texts = _Texts(ctx)
+    trained = _train(texts, ctx.config["vocab_size"], ctx.config["split_digits"])
+    if texts.num_bytes == 0:
+        raise JobFailed("data", "the tokenizer's sources hold no text")
+    fast_tokenizer: Any = PreTrainedTokenizerFast
+    wrapped = fast_tokenizer(
+        tokenizer_object=trained, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False
+    )
+
+    def write(folder: Path) -> None:
+        wrapped.save_pretrained(folder)
+
+    metrics = {"vocab_size": trained.get_vocab_size(), "num_bytes": texts.num_bytes}
+    ctx.publish(write, metrics=metrics, counts=Counts(samples=texts.num_documents))
+
+
+class _Texts:
+    """The documents to train on; counts what was taken."""
+
+    def __init__(self, ctx: JobContext) -> None:
+        self.ctx = ctx
+        self.num_documents = 0
+        self.num_bytes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        sources, limit = self.ctx.config["sources"], self.ctx.config.get("max_bytes")
+        for index, source in enumerate(sources):
+            left = None if limit is None else limit // len(sources)
+            for record in read_source(source, self.ctx.root):
+                text = record.text(source.get("text", "text"))
+                size = len(text.encode())
+                if left is not None and size >= left:
+                    text = text.encode()[:left].decode(errors="ignore")
+                    self._count(len(text.encode()))
+                    yield text
+                    break
+                left = None if left is None else left - size
+                self._count(size)
+                yield text
+            self.ctx.emit("progress", step=index + 1, total=len(sources))
+
+    def _count(self, size: int) -> None:
+        self.num_documents += 1
+        self.num_bytes += size
+        if self.num_documents % 1000 == 0 and self.ctx.should_stop():
+            raise Stopped
+
+
+def _train(texts: _Texts, vocab_size: int, split_digits: bool) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    # No space is put before a text: completions must be what the model wrote, to the byte.
+    splits: list[Any] = [pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    if split_digits:
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        splits = [digits, pre_tokenizers.Punctuation("isolated"), *splits]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[EOS, PAD],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer

@@ -1,0 +1,91 @@
+"""Saying whether a completion answers its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exc.runtime.context import JobFailed
+from exc.runtime.stages.numeric import find_number
+from exc.runtime.stages.prompts import Row
+from exc.runtime.stages.usercode import describe, load_function
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier found: the normalised answer (None: there is none), whether it is right, and whether
+    that could be told at all; if not, `error` says why."""
+
+    parsed: str | None
+    correct: bool
+    verifiable: bool
+    error: str | None = None
+
+
+Verifier = Callable[[str, Row], Verdict]
+
+
+def load_verifier(config: Mapping[str, Any], root: Path) -> Verifier:
+    """Return the verifier that `config` describes; a python one is imported from `root`, the spec's folder.
+
+    A verifier never raises: what goes wrong inside one becomes a verdict that is not verifiable.
+    Raises JobFailed("verifier") when a python one cannot be imported, JobFailed("config") for an unknown kind.
+    """
+    kind = config["kind"]
+    if kind == "numeric":
+        return numeric
+    if kind == "exact":
+        return exact
+    if kind == "python":
+        return _python(str(config["target"]), root)
+    raise JobFailed("config", f"verifier `{kind}` is not known; there are numeric, exact and python")
+
+
+def numeric(completion: str, row: Row) -> Verdict:
+    """Compare the number a completion ends in with the row's, by value."""
+    found = find_number(completion)
+    parsed = None if found is None else str(found)
+    wanted = None if row.answer is None else find_number(row.answer)
+    if wanted is None:
+        return Verdict(parsed, False, False, f"row {row.index} has no number for an answer: {row.answer!r}")
+    return Verdict(parsed, found == wanted, True)
+
+
+def exact(completion: str, row: Row) -> Verdict:
+    """Compare completion and answer as text, white space at either end aside."""
+    parsed = completion.strip() or None
+    if row.answer is None:
+        return Verdict(parsed, False, False, f"row {row.index} has no answer")
+    return Verdict(parsed, parsed is not None and parsed == row.answer.strip(), True)
+
+
+def _python(target: str, root: Path) -> Verifier:
+    """Wrap a user's f(completion, answer, row) -> bool | float in [0, 1] | None (no answer found).
+
+    Only full credit counts as right. Such a function names no answer, so the completion stands for it.
+    """
+    function = load_function(target, root, "verifier")
+
+    def verify(completion: str, row: Row) -> Verdict:
+        parsed = completion.strip() or None
+        try:
+            credit = function(completion, row.answer, dict(row.fields))
+        except Exception as error:
+            return Verdict(
+                parsed, False, False, f"`{target}` failed on row {row.index}: {describe(error, root)}"
+            )
+        if credit is None:
+            return Verdict(None, False, True)
+        if not isinstance(credit, (bool, int, float)) or not 0 <= credit <= 1:
+            shown = repr(credit)[:80]
+            return Verdict(
+                parsed,
+                False,
+                False,
+                f"`{target}` returned {shown} on row {row.index}, not a bool or a number in 0..1",
+            )
+        return Verdict(parsed, credit == 1, True)
+
+    return verify

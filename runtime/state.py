@@ -1,0 +1,87 @@
+"""Where each job of a plan stands, from the store's markers: whoever runs it, or ran it, is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from exc.compiler.plan import Job, Plan
+from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt
+from exc.runtime.events import last_events
+from exc.runtime.files import names
+from exc.runtime.lease import Holder, holder
+from exc.runtime.outputs import Present
+from exc.runtime.owner import owner_from_json
+from exc.runtime.ready import needed_jobs
+from exc.runtime.store import Store
+
+Word = Literal["done", "running", "failed", "interrupted", "waiting", "blocked", "unneeded"]
+WORDS: tuple[Word, ...] = ("done", "running", "failed", "interrupted", "waiting", "blocked", "unneeded")
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job's state. `unneeded` is a job that is not there and that nothing unfinished reads."""
+
+    word: Word
+    attempt: Attempt | None = None  # the newest, unless done
+    failure: Failure | None = None  # of a failed job
+    blocked_by: str = ""  # the failed job that keeps a blocked one from running
+    progress: Mapping[str, Any] | None = None  # the last progress event of a running or interrupted job
+    holder: Holder | None = None  # who runs it
+
+
+def job_states(plan: Plan, store: Store) -> dict[str, JobState]:
+    """The state of every job, by id, in plan order.
+
+    Costs one folder listing per kind, and a few reads for each job that was begun and is not done.
+    """
+    present = Present(plan, store)
+    needed = {job.id for job in needed_jobs(plan, present)}
+    tried = set(names(store.root / "attempts"))
+    worked = set(names(store.root / "work"))
+    states: dict[str, JobState] = {}
+    for job in plan.jobs:
+        if present.done(job):
+            states[job.id] = _DONE
+        elif job.identity in tried or job.work_key in worked:
+            states[job.id] = _begun(job, store, job.id in needed)
+        else:
+            states[job.id] = _WAITING if job.id in needed else _UNNEEDED
+        if states[job.id].word in ("waiting", "interrupted"):
+            states[job.id] = _blocked(plan, job, present, states) or states[job.id]
+    return states
+
+
+_DONE, _WAITING, _UNNEEDED = JobState("done"), JobState("waiting"), JobState("unneeded")
+
+
+def _begun(job: Job, store: Store, needed: bool) -> JobState:
+    """The state of a job that is not done, but was tried or has resume state."""
+    attempt = last_attempt(store, job.identity)
+    record = attempt.read() if attempt else {}
+    held = holder(store.work_path(job.work_key))
+    if held is not None and (held.label == job.id or held.owner == owner_from_json(record)):
+        return JobState("running", attempt, progress=_progress(attempt), holder=held)
+    if not needed:
+        return _UNNEEDED
+    failure = failure_of(record)
+    if failure is not None:
+        return JobState("failed", attempt, failure)
+    if "began" in record:
+        return JobState("interrupted", attempt, progress=_progress(attempt))
+    return JobState("waiting", attempt)
+
+
+def _progress(attempt: Attempt | None) -> Mapping[str, Any] | None:
+    events = last_events(attempt.events) if attempt else []
+    return next((event for event in reversed(events) if event["event"] == "progress"), None)
+
+
+def _blocked(plan: Plan, job: Job, present: Present, states: Mapping[str, JobState]) -> JobState | None:
+    for need in job.needs:
+        state = states[plan.job(need.job).id]
+        if need.artifact not in present and state.word in ("failed", "blocked"):
+            return JobState("blocked", blocked_by=state.blocked_by or need.job)
+    return None

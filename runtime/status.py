@@ -1,0 +1,144 @@
+"""`exc status`: where a plan stands, what failed and why, and the one command to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exc.compiler.plan import Plan
+from exc.runtime.execution import progress_text
+from exc.runtime.progress import failure_block
+from exc.runtime.state import WORDS, JobState, Word, job_states
+from exc.runtime.store import Store
+from exc.runtime.wording import plural, submit_command
+
+_STYLES: Mapping[Word, str] = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "red",
+    "interrupted": "yellow",
+    "waiting": "",
+    "blocked": "magenta",
+    "unneeded": "dim",
+}
+_LOG_LINES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """A job class and how many of its jobs are in each state."""
+
+    cls: str
+    kind: str
+    counts: Mapping[Word, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def status_rows(plan: Plan, states: Mapping[str, JobState]) -> list[StatusRow]:
+    """One row per job class, in the order in which the plan has them."""
+    counts: dict[tuple[str, str], dict[Word, int]] = {}
+    for job in plan.jobs:
+        row = counts.setdefault((job.cls, job.kind), {})
+        word = states[job.id].word
+        row[word] = row.get(word, 0) + 1
+    return [StatusRow(cls, kind, row) for (cls, kind), row in counts.items()]
+
+
+def status_json(plan: Plan, store: Store) -> dict[str, Any]:
+    """The state of a plan as plain data: counts, and every job with its state."""
+    states = job_states(plan, store)
+    rows = status_rows(plan, states)
+    return {
+        "experiment": plan.experiment,
+        "counts": {word: sum(row.counts.get(word, 0) for row in rows) for word in WORDS},
+        "classes": [{"class": row.cls, "kind": row.kind, "counts": dict(row.counts)} for row in rows],
+        "jobs": [{"id": job_id, **_state_json(state)} for job_id, state in states.items()],
+    }
+
+
+def _state_json(state: JobState) -> dict[str, Any]:
+    data: dict[str, Any] = {"state": state.word}
+    if state.attempt is not None:
+        data["log"] = str(state.attempt.log)
+    if state.failure is not None:
+        data["failure"] = state.failure.to_json()
+    if state.blocked_by:
+        data["blocked_by"] = state.blocked_by
+    if state.progress is not None:
+        data["progress"] = dict(state.progress)
+    if state.holder is not None and state.holder.owner is not None:
+        data["host"], data["pid"] = state.holder.owner.host, state.holder.owner.pid
+    return data
+
+
+def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) -> int:
+    """Print where a plan stands; gives 1 if a job failed, else 0."""
+    states = job_states(plan, store)
+    rows = status_rows(plan, states)
+    console.print(_table(rows))
+    for job_id, state in states.items():
+        if state.word == "running":
+            console.print(_running_text(job_id, state), soft_wrap=True)
+    failed = [(job_id, state) for job_id, state in states.items() if state.word == "failed"]
+    for job_id, state in failed:
+        console.print()
+        console.print(_failure_text(job_id, state, plan, plan_folder, states), soft_wrap=True)
+    console.print(_last_line(rows, plan_folder), soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _table(rows: list[StatusRow]) -> Table:
+    used = [word for word in WORDS if any(row.counts.get(word) for row in rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
+    table.add_column("class", no_wrap=True)
+    table.add_column("jobs", justify="right")
+    for word in used:
+        table.add_column(word, justify="right", style=_STYLES[word])
+    for row in rows:
+        table.add_row(row.cls, str(row.total), *(str(row.counts.get(word) or "") for word in used))
+    totals = (str(sum(row.counts.get(word, 0) for row in rows)) for word in used)
+    table.add_section()
+    table.add_row("all", str(sum(row.total for row in rows)), *totals, style="bold")
+    return table
+
+
+def _running_text(job_id: str, state: JobState) -> Text:
+    text = Text()
+    text.append("running ", "cyan").append(job_id)
+    if state.progress is not None:
+        text.append(f"  {progress_text(state.progress)}")
+    if state.holder is not None and state.holder.owner is not None:
+        text.append(f"  process {state.holder.owner.pid} on {state.holder.owner.host}", "dim")
+    return text
+
+
+def _failure_text(
+    job_id: str, state: JobState, plan: Plan, plan_folder: Path, states: Mapping[str, JobState]
+) -> Text:
+    assert state.failure is not None
+    assert state.attempt is not None
+    blocked = [job for job in plan.jobs if states[job.id].blocked_by == job_id]
+    text = failure_block(job_id, state.failure, state.attempt, plan_folder, blocked)
+    lines = state.attempt.read().get("failure", {}).get("log_lines") or []
+    for line in lines[-_LOG_LINES_SHOWN:]:
+        text.append(f"\n  | {line}", "dim")
+    return text
+
+
+def _last_line(rows: list[StatusRow], plan_folder: Path) -> Text:
+    def count(*words: Word) -> int:
+        return sum(row.counts.get(word, 0) for row in rows for word in words)
+
+    left = count("failed", "interrupted", "waiting", "blocked")
+    if not left:
+        return Text("running" if count("running") else "all done")
+    return Text(f"{plural(left, 'job')} to do; to go on: ").append(submit_command(plan_folder), "bold")

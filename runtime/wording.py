@@ -1,0 +1,56 @@
+"""How times and commands are said to a person."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+# Failures whose cause is in the spec, or in what it names: the plan changes with the cure.
+_OF_THE_SPEC = ("config", "data", "verifier", "diverged", "command")
+
+
+def duration(seconds: float) -> str:
+    """A span of time: `0.4 s`, `41 s`, `6 min 12 s`, `3 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def clock(seconds: float) -> str:
+    """A running time: `0:07`, `12:40`, `3:05:09`."""
+    whole = int(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def submit_command(plan_folder: Path) -> str:
+    """What to type to run a plan from here."""
+    place = os.path.relpath(plan_folder)
+    return "exc submit" if place == "plan" else f"exc submit {shlex.quote(place)}"
+
+
+def cure(kind: str, plan_folder: Path) -> str:
+    """What to do after a failure of this class, as one command and when to give it."""
+    command = submit_command(plan_folder)
+    if kind == "disk":
+        return f"after freeing disk space: {command}"
+    if kind in _OF_THE_SPEC:
+        return f"after mending what it names: exc compile && {command}"
+    return f"to try again: {command}"
+
+
+def here(path: Path) -> str:
+    """A path as short as it is from the current folder."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("../../..") else relative
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,1 @@
+"""YAML text to a typed Experiment; knows nothing of jobs."""

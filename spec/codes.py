@@ -1,0 +1,285 @@
+"""The one table of diagnostic codes. Each entry is also the page that `exc explain CODE` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a diagnostic code stands for, for a person who meets it the first time."""
+
+    title: str
+    what: str
+    why: str
+    example: str
+    fix: str
+
+
+CODES: dict[str, Code] = {
+    # The text.
+    "yaml-syntax": Code(
+        "the file is not YAML",
+        "The text cannot be read as YAML at this place.",
+        "Nothing after it can be trusted, so only the first such place is reported.",
+        "recipes:\n\trl: []",
+        "Indent with spaces, close quotes and brackets, quote text that holds `: ` or starts with a sign.",
+    ),
+    "empty-file": Code(
+        "the file says nothing",
+        "The file is empty, or holds comments only.",
+        "An experiment without content is more likely a wrong path than a wish.",
+        "# experiment: rl",
+        "Write the spec, or name the right file.",
+    ),
+    "several-documents": Code(
+        "two documents in one file",
+        "A line `---` starts a second YAML document.",
+        "One file is one experiment; a second document would be dropped in silence.",
+        "experiment: a\n---\nexperiment: b",
+        "Split the file, and combine the parts with `extends:` if they belong together.",
+    ),
+    "duplicate-key": Code(
+        "a key is given twice",
+        "One mapping holds the same key two times.",
+        "Most readers keep the last and say nothing, so half of an edit is lost.",
+        "seed: 0\nseed: 1",
+        "Keep one of the two.",
+    ),
+    "yaml-key": Code(
+        "this cannot be a key",
+        "A key is a list, a mapping, a boolean or nothing.",
+        "Every key in a spec is a name.",
+        "true: {grpo: {}}",
+        "Write a name, in quotes if it reads as something else.",
+    ),
+    "merge-key": Code(
+        "merge keys are not read",
+        "`<<` copies a mapping in YAML 1.1; YAML 1.2 has no such key.",
+        "What it overrides is invisible, and `like:` does the same with a printed result.",
+        "<<: *defaults",
+        "Name the entry to copy: `like: NAME`.",
+    ),
+    "yaml-alias": Code(
+        "an alias that cannot be followed",
+        "`*name` has no `&name` above it, stands inside its own value, or repeats too much.",
+        "It has no finite value.",
+        "a: *missing",
+        "Define the anchor first, or write the value out.",
+    ),
+    "yaml-tag": Code(
+        "YAML tags are not read",
+        "A value carries a tag such as `!!python/name`.",
+        "A spec is plain data: tags can run code or change types unseen.",
+        "seed: !!str 0",
+        "Leave the tag out; quotes make text.",
+    ),
+    "latex-escape": Code(
+        "a backslash that became a control character",
+        "In double quotes `\\a`, `\\b`, `\\f` and `\\v` are control characters, not backslashes.",
+        "A prompt or pattern with it looks right in the file and is wrong in every sample.",
+        'prompt: "answer in \\boxed{}"',
+        "Double the backslash, or use single quotes.",
+    ),
+    # Keys, types and values.
+    "unknown-key": Code(
+        "no such key",
+        "This mapping has no key of that name.",
+        "A key that nothing reads is a setting that silently does not hold.",
+        "recipies: {}",
+        "Use the name in the hint, or remove the key.",
+    ),
+    "missing-key": Code(
+        "a key is missing",
+        "This mapping needs a key that is not there.",
+        "There is no default that would be right for everyone.",
+        "grpo: {num_generations: 8}   # no task",
+        "Add the key.",
+    ),
+    "wrong-type": Code(
+        "a value of the wrong type",
+        "A value is text, a number, a list or a mapping where another of these is expected.",
+        "Reading it anyway would be a guess.",
+        "seed: zero",
+        "Write what is expected; a number in quotes is text.",
+    ),
+    "wrong-unit": Code(
+        "an amount that cannot be read",
+        "Tokens, durations and sizes carry their unit, with the right case: `50B`, `8h`, `40GB`.",
+        "A bare or misread unit is a run that is a thousand times too long.",
+        "tokens: 50b",
+        "Write the unit as shown.",
+    ),
+    "bad-value": Code(
+        "a value out of range",
+        "The value has the right type, but no meaning here.",
+        "It would fail later, on a machine that was waited for.",
+        "batch_size: 0",
+        "Write a value in the range that is expected.",
+    ),
+    "bad-choice": Code(
+        "not one of the choices",
+        "The value must be one of a closed set.",
+        "An unknown choice would be ignored, or fail in the job.",
+        "schedule: {shape: cosin}",
+        "Pick one of the listed values.",
+    ),
+    "bad-name": Code(
+        "not a name",
+        "Names match `[A-Za-z0-9][A-Za-z0-9_-]*`.",
+        "They become folders, job ids and columns.",
+        "recipes: {rl/long: []}",
+        "Use letters, digits, `_` and `-`.",
+    ),
+    "reserved-name": Code(
+        "a reserved name",
+        "The name already means something wherever a model is read, e.g. `base` and `prev`.",
+        "An entry of that name could never be referred to.",
+        "recipes: {base: []}",
+        "Choose another name.",
+    ),
+    # References.
+    "unknown-reference": Code(
+        "nothing has this name",
+        "A name refers to data, a task, a trunk, a recipe, a stage or an evaluation that is not defined.",
+        "The job that reads it could not be planned.",
+        "grpo: {task: gsm9k}",
+        "Use the name in the hint, or define it.",
+    ),
+    "reference-cycle": Code(
+        "things that need each other",
+        "Following the references leads back to the start; the message shows the chain.",
+        "None of them could ever run first.",
+        "a: {data: b}\nb: {data: a}",
+        "Break the chain at one place.",
+    ),
+    "like-cycle": Code(
+        "entries that copy each other",
+        "`like:` leads back to the entry that it stands in.",
+        "There is no first entry to copy.",
+        "a: {like: b}\nb: {like: a}",
+        "Write one of them out.",
+    ),
+    "like-kind": Code(
+        "a copy of another kind",
+        "`like:` names an entry of another kind than its own.",
+        "Their settings do not mean the same.",
+        "sft: {like: rl.rl}",
+        "Name an entry of the same kind; of a stage, `recipe.stage`.",
+    ),
+    "no-such-profile": Code(
+        "no such profile",
+        "No `profiles.yaml` defines a profile of that name.",
+        "Without it, resources are unknown.",
+        "exc compile --profile clutser",
+        "Use one of the listed profiles, or define it in `profiles.yaml` beside the spec.",
+    ),
+    "merge-parents": Code(
+        "models that cannot be merged",
+        "The parents of a merge differ in shape or tokenizer.",
+        "An average of unlike weights is noise.",
+        "of: [{trunk: small}, {trunk: large}]",
+        "Merge models of one trunk, or of trunks with the same configuration.",
+    ),
+    # Trainer settings.
+    "unknown-field": Code(
+        "the trainer has no such setting",
+        "`args` names a field that the stage's trainer does not have.",
+        "Trainers started from a file drop such fields without a word.",
+        "args: {learning_rat: 1e-6}",
+        "Use the field in the hint.",
+    ),
+    "renamed-field": Code(
+        "a setting that was renamed",
+        "The field had this name in an older version of the trainer.",
+        "The pinned version does not know it.",
+        "args: {max_seq_length: 1024}",
+        "Use the new name.",
+    ),
+    "foreign-field": Code(
+        "another framework's name",
+        "The field is what another training framework calls this setting.",
+        "It is pointed out, never translated in silence: meanings differ in detail.",
+        "args: {micro_batch_size: 4}",
+        "Use the name in the hint.",
+    ),
+    "owned-field": Code(
+        "a setting that the compiler owns",
+        "The field follows from the spec and the profile, e.g. the batch per device or the output folder.",
+        "Set by hand, it would contradict what the plan says.",
+        "args: {output_dir: out}",
+        "Remove it; the hint names the setting that decides it.",
+    ),
+    "batch-arithmetic": Code(
+        "a batch that does not divide",
+        "The batch or the group of generations cannot be split evenly over the planned devices.",
+        "The trainer would refuse it, or train on another batch than asked for.",
+        "batch_size: 10   # on 4 devices",
+        "Change the batch, or the number of devices in the profile.",
+    ),
+    "k-above-samples": Code(
+        "more tries than samples",
+        "pass@k is asked for a k above `num_samples`.",
+        "It cannot be estimated from fewer samples than k.",
+        "pass_at_k: {k: [64], num_samples: 32}",
+        "Draw more samples, or drop that k.",
+    ),
+    # Schedules.
+    "off-schedule": Code(
+        "no checkpoint there",
+        "A step or a number of tokens is asked for that the trunk does not keep.",
+        "The nearest checkpoint is another model.",
+        "at: [1500]   # kept: 1000, 2000",
+        "Ask for a kept one, keep this one, or say `snap: nearest`.",
+    ),
+    "past-end": Code(
+        "past the end",
+        "A step lies behind the last step of its run.",
+        "It will never exist.",
+        "step: 5000   # of max_steps: 2000",
+        "Ask for an earlier step, or train longer.",
+    ),
+    "mid-decay": Code(
+        "a branch inside the learning-rate decay",
+        "A branched checkpoint lies where the trunk's learning rate is already falling.",
+        "Later checkpoints then differ by their rate as well as by their tokens.",
+        "schedule: {shape: cosine}   # every checkpoint",
+        "Branch before the decay, or say why it is meant: `accept: {mid-decay: REASON}`.",
+    ),
+    "empty-selection": Code(
+        "nothing is selected",
+        "A selector matches nothing that exists.",
+        "What it was meant to change stays unchanged.",
+        "on: {recipes: [rl], at: [1]}",
+        "Widen it, or remove the entry.",
+    ),
+    "unused": Code(
+        "defined and never used",
+        "Nothing refers to this entry.",
+        "It is often the other half of a misspelt name.",
+        "tasks: {gsm8k-old: {}}",
+        "Use it, or remove it.",
+    ),
+    # Files and code of the user.
+    "missing-file": Code(
+        "no such file",
+        "A file that the spec names cannot be read.",
+        "Its content is part of what the experiment is.",
+        "data: {mine: {files: train.jsonl}}",
+        "Paths count from the folder of the file that names them.",
+    ),
+    "missing-column": Code(
+        "no such column",
+        "A data set has no column of that name.",
+        "The job would fail at its first row.",
+        "columns: {question: problm}",
+        "Use one of the listed columns.",
+    ),
+    "user-code": Code(
+        "user code that cannot be used",
+        "A `python:` reference names a module or function that is not there, or that does not parse.",
+        "Better here than in a job.",
+        "verifier: python:verify:chek",
+        "Write `module:function`, with the module's file beside the spec.",
+    ),
+}

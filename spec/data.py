@@ -1,0 +1,60 @@
+"""Data sources: named streams of rows. And tasks: what is asked of a model, over data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from exc.spec.base import Float, Fraction, Json, Model, Name, PositiveInt, Target
+
+KINDS = ("jsonl", "parquet", "text", "python")  # exactly one of these keys says where the rows come from
+
+
+class Data(Model):
+    """Rows from files beside the spec or from a Python callable beside it that yields dict rows."""
+
+    jsonl: tuple[str, ...] | None = Field(default=None, description="JSON Lines files or glob patterns, relative to the spec")
+    parquet: tuple[str, ...] | None = Field(default=None, description="Parquet files or glob patterns, relative to the spec")
+    text: tuple[str, ...] | None = Field(default=None, description="UTF-8 text files; their rows have one column, `text`")
+    python: Target | None = Field(default=None, description="module:function beside the spec; called with `args`, yields dict rows")
+    args: Json = Field(default_factory=dict, description="keyword arguments of the Python callable")
+    split: Literal["file", "line", "paragraph"] = Field(default="file", description="what one row of a text source is")
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+
+class Column(Model):
+    """Where a field of a task comes from. A bare word in YAML is `{column: word}`."""
+
+    column: str
+    regex: str | None = Field(default=None, description="its first group is the value; a row that does not match is an error")
+
+
+class Split(Model):
+    """Rows of a data source under the names a task knows. Columns left out map to themselves."""
+
+    data: str
+    columns: dict[str, Column] = Field(default_factory=dict)
+    limit: PositiveInt | None = Field(default=None, description="only the first so many rows")
+
+
+class Rewards(Model):
+    """What a completion earns: `correct` if right, else `format` if an answer was found, else 0."""
+
+    correct: Float = 1.0
+    format: Float = 0.0
+
+
+class Task(Model):
+    """Prompts, answers and demonstrations, with the verifier that judges a completion."""
+
+    prompt: str = Field(description="template over the row's fields, `{question}`; literal braces are doubled")
+    splits: dict[Name, Split]
+    fewshot: Split | None = Field(default=None, description="the pool of exemplars; each evaluation says how many")
+    stop: tuple[str, ...] = Field(default=(), description="a completion ends before the first of these; end of sequence always ends it")
+    verifier: str = Field(default="numeric", description="numeric, exact, or python:module:function")
+    max_unverifiable: Fraction = Field(default=0.05, description="share of samples the verifier may fail on before scoring fails")
+    rewards: Rewards = Rewards()

@@ -1,0 +1,211 @@
+"""`like:` copies an entry of the same kind; what the copy overrides is recorded, to be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
+from exc.spec.experiment import EVALUATION_KINDS
+from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
+from exc.spec.recipes import STAGE_KINDS
+
+# What belongs to the place of an entry, and does not go with a copy.
+OWN_KEYS = frozenset({"from", "at", "step", "keep", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A copied value that the new owner changed; `after` is None where it was deleted."""
+
+    path: Path
+    before: object
+    after: object
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The spec without `like`, what was overridden, and the entries whose `like` could not be followed."""
+
+    root: Mapping
+    overrides: tuple[Override, ...]
+    failed: frozenset[Path]
+
+
+def copy_likes(root: Mapping, diagnostics: Diagnostics) -> Copied:
+    """Follow every `like:` of a spec in the models' shape."""
+    copier = _Copier(root, diagnostics)
+    entries = dict(root.entries)
+    recipes, evaluations = entries.get("recipes"), entries.get("evaluations")
+    if isinstance(recipes, Mapping):
+        entries["recipes"] = Mapping(
+            {name: copier.recipe(name, node) for name, node in recipes.entries.items()}, recipes.keys, recipes.span
+        )
+    if isinstance(evaluations, Mapping):
+        resolved = {name: copier.evaluation(name, node) for name, node in evaluations.entries.items()}
+        entries["evaluations"] = Mapping(resolved, evaluations.keys, evaluations.span)
+    return Copied(Mapping(entries, root.keys, root.span), tuple(copier.overrides), frozenset(copier.failed))
+
+
+@dataclass
+class _Copier:
+    root: Mapping
+    diagnostics: Diagnostics
+    overrides: list[Override] = field(default_factory=list)
+    failed: set[Path] = field(default_factory=set)
+    done: dict[Path, Mapping] = field(default_factory=dict)
+    open: list[Path] = field(default_factory=list)  # the entries that are being followed, for cycles
+
+    def recipe(self, name: str, node: Node) -> Node:
+        if not isinstance(node, Sequence):
+            return node
+        items = [
+            self._entry(("recipes", name, index), item) if isinstance(item, Mapping) else item
+            for index, item in enumerate(node.items)
+        ]
+        return Sequence(items, node.span)
+
+    def evaluation(self, name: str, node: Node) -> Node:
+        return self._entry(("evaluations", name), node) if isinstance(node, Mapping) else node
+
+    def _entry(self, path: Path, node: Mapping) -> Mapping:
+        """The entry with its copies in place; as it stands, and noted as failed, where they cannot be had."""
+        if path not in self.done:
+            self.open.append(path)
+            self.done[path] = self._followed(path, node)
+            self.open.pop()
+        return self.done[path]
+
+    def _followed(self, path: Path, node: Mapping) -> Mapping:
+        if path[0] == "evaluations":
+            like = node.entries.get("like")
+            return node if like is None else self._copied(path, (), node, like)
+        entries = dict(node.entries)
+        for kind in STAGE_KINDS:
+            body = entries.get(kind)
+            if isinstance(body, Mapping) and "like" in body.entries:
+                entries[kind] = self._copied(path, (kind,), body, body.entries["like"])
+        return Mapping(entries, node.keys, node.span)
+
+    def _copied(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping:
+        own = _without(own, {"like"})
+        source = self._source(path, inner, own, like)
+        if source is None:
+            self.failed.add(path)
+            return own
+        return self._merged((*path, *inner), _without(source, OWN_KEYS), own)
+
+    def _source(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping | None:
+        """What `like` names, its own copies followed; None when it cannot be had."""
+        names = dict(self._targets(str(path[0])))
+        if not isinstance(like, Scalar) or not isinstance(like.value, str):
+            form = "`recipe.stage`" if inner else "the name of an evaluation"
+            self.diagnostics.error("wrong-type", "`like` names an entry", like.span, expected=form)
+            return None
+        target = names.get(like.value)
+        if target is None:
+            self._unknown(like, bool(inner), names)
+            return None
+        if target in self.open:
+            self._cycle(target, names)
+            return None
+        node = self._node(target)
+        if not isinstance(node, Mapping):
+            return None
+        found = self._entry(target, node)
+        if target in self.failed:
+            return None
+        if not inner:
+            wanted = [kind for kind in EVALUATION_KINDS if kind in own.entries and kind not in found.entries]
+            return self._same_kind(like, wanted, EVALUATION_KINDS, found, found)
+        wanted = [str(inner[0])] if inner[0] not in found.entries else []
+        body = found.entries.get(str(inner[0]))
+        return self._same_kind(like, wanted, STAGE_KINDS, found, body)
+
+    def _same_kind(
+        self, like: Scalar, wanted: list[str], kinds: tuple[str, ...], found: Mapping, body: Node | None
+    ) -> Mapping | None:
+        if wanted:
+            kind = next((kind for kind in kinds if kind in found.entries), None)
+            if kind is not None:  # an entry of no kind is reported where it stands
+                self.diagnostics.error(
+                    "like-kind", f"`{like.value}` is of kind `{kind}`", like.span, expected=f"an entry of kind `{wanted[0]}`"
+                )
+            return None
+        return body if isinstance(body, Mapping) else None
+
+    def _unknown(self, like: Scalar, is_stage: bool, names: dict[str, Path]) -> None:
+        what = "stage" if is_stage else "evaluation"
+        hint = did_you_mean(str(like.value), names)
+        if is_stage and hint is None and "." not in str(like.value):
+            hint = "a stage is named by `recipe.stage`"
+        self.diagnostics.error(
+            "unknown-reference", f"there is no {what} `{like.value}`", like.span, expected=one_of(names), hint=hint
+        )
+
+    def _cycle(self, target: Path, names: dict[str, Path]) -> None:
+        labels = {path: name for name, path in names.items()}
+        chain = [*self.open[self.open.index(target) :], target]
+        self.diagnostics.error(
+            "like-cycle",
+            f"these copy each other: {' -> '.join(labels[path] for path in chain)}",
+            self._like_of(target).span,
+            hint="write one of them out",
+        )
+
+    def _like_of(self, path: Path) -> Node:
+        node = self._node(path)
+        assert isinstance(node, Mapping)
+        bodies = [node, *(node.entries[kind] for kind in STAGE_KINDS if kind in node.entries)]
+        return next(body.entries["like"] for body in bodies if isinstance(body, Mapping) and "like" in body.entries)
+
+    def _node(self, path: Path) -> Node | None:
+        """The entry as it is written."""
+        node: Node | None = self.root
+        for step in path:
+            if isinstance(node, Mapping) and isinstance(step, str):
+                node = node.entries.get(step)
+            elif isinstance(node, Sequence) and isinstance(step, int):
+                node = node.items[step]
+        return node
+
+    def _targets(self, section: str) -> Iterator[tuple[str, Path]]:
+        """The names that `like` may say, and where their entries stand."""
+        node = self.root.entries.get(section)
+        if not isinstance(node, Mapping):
+            return
+        for name, entry in node.entries.items():
+            if section == "evaluations":
+                yield name, (section, name)
+            elif isinstance(entry, Sequence):
+                for index, item in enumerate(entry.items):
+                    if isinstance(item, Mapping) and isinstance(label := item.entries.get("name"), Scalar):
+                        yield f"{name}.{label.value}", (section, name, index)
+
+    def _merged(self, path: Path, source: Mapping, own: Mapping) -> Mapping:
+        """The copy with its owner's values over it; `args` and an evaluation's settings go key by key."""
+        entries, keys = dict(source.entries), {**source.keys, **own.keys}
+        for key, value in own.entries.items():
+            before = entries.get(key)
+            if _is_merged_deep(path, key) and isinstance(before, Mapping) and isinstance(value, Mapping):
+                entries[key] = self._merged((*path, key), before, value)
+                continue
+            if before is not None:
+                was, now = plain(before), plain(value)
+                if was != now or type(was) is not type(now):
+                    self.overrides.append(Override((*path, key), was, now))
+            if before is not None and isinstance(value, Scalar) and value.value is None:
+                del entries[key], keys[key]
+            else:
+                entries[key] = value
+        return Mapping(entries, {key: keys[key] for key in entries}, own.span)
+
+
+def _is_merged_deep(path: Path, key: str) -> bool:
+    if path[0] == "evaluations":
+        return len(path) == 2 and key in EVALUATION_KINDS
+    return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
+
+
+def _without(node: Mapping, keys: frozenset[str] | set[str]) -> Mapping:
+    return Mapping({k: v for k, v in node.entries.items() if k not in keys}, node.keys, node.span)

@@ -1,0 +1,43 @@
+"""Profiles: where jobs run and with what resources. Never part of identity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from exc.spec.base import Model, Name, PositiveInt
+from exc.spec.units import DurationS
+
+
+class ResourceSelector(Model):
+    """Jobs by kind, class, trunk or recipe; what is left out selects all."""
+
+    kind: str | None = None
+    job_class: str | None = Field(default=None, alias="class")
+    trunk: str | None = None
+    recipe: str | None = None
+
+
+class Resources(Model):
+    """What a job gets. Of the entries that match a job, those with more conditions win, then the later."""
+
+    on: ResourceSelector = ResourceSelector()
+    cpus: PositiveInt | None = Field(default=None, description="CPU slots, and threads, of the job")
+    micro_batch_size: PositiveInt | None = Field(default=None, description="sequences per device at once; by default all")
+
+
+class Profile(Model):
+    """A place where plans run. The `local` profile is shipped: this machine, one CPU a job."""
+
+    backend: Literal["local"] = "local"
+    store: str | None = Field(default=None, description="relative to the spec's folder, or absolute; by default `store`")
+    slots: PositiveInt | None = Field(default=None, description="CPU slots; by default all of this machine's")
+    save_interval: DurationS = Field(default=300, description="how often training jobs save resume state")
+    env: tuple[str, ...] = Field(default=(), description="names of variables that jobs may see; values stay in the environment")
+    setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
+    resources: tuple[Resources, ...] = ()
+
+
+Profiles = dict[Name, Profile]
+LOCAL = Profile()

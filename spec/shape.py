@@ -1,0 +1,153 @@
+"""Short forms: what a person may write is brought into the one shape that the models have.
+
+A step is left as it is where it has a form that cannot be meant, so that validation can say what is wrong.
+Nodes are never changed; where a form is short, a new node stands at the place of the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from exc.spec.diagnostics import Diagnostics, Span
+from exc.spec.nodes import Mapping, Node, Scalar, Sequence
+
+Step = Callable[[Node], Node]
+
+
+def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
+    """The whole spec in the models' shape. Recipe items without exactly one name are reported and left out."""
+    return _mapping(
+        root,
+        {
+            "data": _each(_lists("jsonl", "parquet", "text")),
+            "tasks": _each(_task),
+            "trunks": _each(_keys(checkpoints=schedule)),
+            "recipes": _each(lambda node: _recipe(node, diagnostics)),
+            "replicates": _replicates,
+            "evaluations": _each(_evaluation),
+            "report": _keys(contrasts=_items(_keys(a=reference, b=reference))),
+        },
+    )
+
+
+def schedule(node: Node) -> Node:
+    """`[1, 2]` -> `{steps: [1, 2]}`."""
+    return wrap("steps", node) if isinstance(node, Sequence) else node
+
+
+def reference(node: Node) -> Node:
+    """`rl` -> `{recipe: rl}`."""
+    return wrap("recipe", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
+def wrap(key: str, node: Node) -> Mapping:
+    """`{key: node}`, standing where the node stands."""
+    return Mapping({key: node}, {key: node.span}, node.span)
+
+
+def _mapping(node: Mapping, steps: dict[str, Step]) -> Mapping:
+    """The mapping with the values of some keys replaced."""
+    entries = {key: steps[key](value) if key in steps else value for key, value in node.entries.items()}
+    return Mapping(entries, node.keys, node.span)
+
+
+def _keys(**steps: Step) -> Step:
+    return lambda node: _mapping(node, steps) if isinstance(node, Mapping) else node
+
+
+def _each(step: Step) -> Step:
+    """The step for every value of a mapping."""
+    return lambda node: _mapping(node, dict.fromkeys(node.entries, step)) if isinstance(node, Mapping) else node
+
+
+def _items(step: Step) -> Step:
+    return lambda node: Sequence([step(item) for item in node.items], node.span) if isinstance(node, Sequence) else node
+
+
+def _list(node: Node) -> Node:
+    """`word` -> `[word]`."""
+    return Sequence([node], node.span) if isinstance(node, Scalar) and node.value is not None else node
+
+
+def _lists(*keys: str) -> Step:
+    return _keys(**dict.fromkeys(keys, _list))
+
+
+def _column(node: Node) -> Node:
+    return wrap("column", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
+_split = _keys(columns=_each(_column))
+_task = _keys(splits=_each(_split), fewshot=_split, stop=_list)
+_selector = _keys(at=schedule)
+
+
+def _fewshot(node: Node) -> Node:
+    """`4` -> `{base: 4, trained: 4}`."""
+    if not isinstance(node, Scalar) or node.value is None:
+        return node
+    return Mapping({"base": node, "trained": node}, {"base": node.span, "trained": node.span}, node.span)
+
+
+_evaluation = _keys(pass_at_k=_keys(num_fewshot=_fewshot), on=_selector)
+
+
+def _replicates(node: Node) -> Node:
+    """`4` -> `[{num: 4}]`."""
+    if isinstance(node, Scalar) and node.value is not None:
+        return Sequence([wrap("num", node)], node.span)
+    return _items(_keys(on=_selector))(node)
+
+
+_STAGE = {
+    "from": reference,
+    "sft": _keys(keep=schedule),
+    "grpo": _keys(keep=schedule),
+    "merge": _keys(of=_items(reference)),
+    "command": _lists("files"),
+}
+
+
+def _recipe(node: Node, diagnostics: Diagnostics) -> Node:
+    """`[name: {kind: ...}]` -> `[{name: name, kind: ...}]`."""
+    if not isinstance(node, Sequence):
+        return node
+    return Sequence([_stage(item, diagnostics) for item in node.items], node.span)
+
+
+def _stage(item: Node, diagnostics: Diagnostics) -> Node:
+    example = "a stage with its name, such as `- rl: {grpo: {...}}`"
+    if not isinstance(item, Mapping) or len(item.entries) != 1:
+        names = list(item.entries) if isinstance(item, Mapping) else []
+        message, hint = "a stage is one name with its body", None
+        if len(names) > 1:
+            message = f"this stage has {len(names)} keys: {', '.join(f'`{name}`' for name in names[:4])}"
+            hint = "indent what belongs to the stage below its name"
+        diagnostics.error("wrong-type", message, _first(item), expected=example, hint=hint)
+        return Scalar(None, item.span, "", False)
+    ((name, body),) = item.entries.items()
+    key = item.keys[name]
+    if not isinstance(body, Mapping):
+        diagnostics.error("wrong-type", f"the stage `{name}` has no body", key, expected=example)
+        return Scalar(None, item.span, "", False)
+    shaped = _mapping(body, _STAGE)
+    named = Scalar(name, key, name, False)
+    entries: dict[str, Node] = {"name": named, **{k: v for k, v in shaped.entries.items() if k != "name"}}
+    if "name" in body.keys:
+        diagnostics.error("unknown-key", f"the stage `{name}` is already named", body.keys["name"])
+    return Mapping(entries, {**body.keys, "name": key}, item.span)
+
+
+def _first(item: Node) -> Span:
+    """A place small enough to underline."""
+    return next(iter(item.keys.values())) if isinstance(item, Mapping) and item.keys else item.span
+
+
+def is_dropped(item: Node) -> bool:
+    """Whether a recipe's item was reported here and holds nothing to validate."""
+    return isinstance(item, Scalar) and item.value is None
+
+
+def names_of(node: Node | None) -> Iterable[str]:
+    """The keys of a mapping; nothing for anything else."""
+    return node.entries.keys() if isinstance(node, Mapping) else ()

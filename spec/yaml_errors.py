@@ -1,0 +1,133 @@
+"""A YAML parser's complaint -> one diagnostic in a person's words, at the place to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+
+from exc.spec.diagnostics import Diagnostic, Label, Span
+
+_QUOTE = "put the text in quotes"
+_TAB = "YAML allows no tab there; write spaces"
+_INDENT = "check the indentation of this line; text that holds `: ` needs quotes"
+_INDENT_OR_QUOTE = "check the indentation; text with quotes or `: ` in it needs quotes around all of it"
+_OWN_LINES = "put each `- ` on a line of its own below the key, or write the list as [a, b]"
+_ESCAPE = "in double quotes write `\\\\` for a backslash; single quotes keep it as it is"
+_NO_MIX = "entries of a list and keys of a mapping cannot mix at one indentation"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How to say a complaint whose text holds `sign`; `at_context`: the place is where it began."""
+
+    sign: str
+    message: str
+    expected: str | None = None
+    hint: str | None = None
+    at_context: bool = False
+
+
+_UNCLOSED = ("the quoted text is never closed", "a closing quote", None, True)
+_MISFIT = (
+    "this does not fit the mapping that it stands in",
+    "an entry indented like its siblings",
+    _INDENT_OR_QUOTE,
+)
+_HALF_ESCAPE = ("unfinished escape in double quotes", None, _ESCAPE)
+
+# The two parsers (C and Python) word the same complaint differently; the first sign found decides.
+_RULES = (
+    _Rule("mapping values are not allowed", "a `:` cannot stand here", None, _INDENT),
+    _Rule("sequence entries are not allowed", "a list entry `- ` cannot start here", None, _OWN_LINES),
+    _Rule("could not find expected ':'", "this key has no value", "`:` after the key", None, True),
+    _Rule("unexpected end of stream", *_UNCLOSED),
+    _Rule("unexpected document separator", *_UNCLOSED),
+    _Rule("unknown escape character", "unknown escape in double quotes", None, _ESCAPE),
+    _Rule("expected escape sequence", *_HALF_ESCAPE),
+    _Rule("escape sequence of", *_HALF_ESCAPE),
+    _Rule("expected ',' or '}'", "the mapping in braces goes wrong here", "`,` or `}`"),
+    _Rule("expected ',' or ']'", "the list in brackets goes wrong here", "`,` or `]`"),
+    _Rule("expected '-' indicator", "a list cannot go on like this", "a `- ` or less indentation", _NO_MIX),
+    _Rule("did not find expected key", *_MISFIT),
+    _Rule("expected <block end>", *_MISFIT),
+    _Rule("expected node content", "a value cannot start with this", "a value", _QUOTE),
+    _Rule("expected the node content", "a value cannot start with this", "a value", _QUOTE),
+    _Rule("<document start>", "nothing may follow the end of the top-level value", "the end of the file"),
+    _Rule("alphabetic or numeric character", "an anchor `&` or alias `*` needs a name", "a name",
+          "text that starts with `&` or `*` needs quotes"),
+    _Rule("directive", "unknown YAML directive", None, "text that starts with `%` needs quotes"),
+    _Rule("tag", "YAML tags are not read here", "a plain value", "text that starts with `!` needs quotes"),
+)  # fmt: skip
+
+
+def explain(error: yaml.YAMLError, file: str, lines: list[str]) -> Diagnostic:
+    """The one diagnostic for a syntax error in the file whose source lines are `lines`."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return Diagnostic(
+            "yaml-syntax", "error", f"this is not YAML: {_first_line(error)}", Span(file, 1, 1, 1, 1)
+        )
+    line, column = error.problem_mark.line, error.problem_mark.column
+    problem = error.problem or ""
+    tab = _tab_before(lines, line, column)
+    if tab is not None or "tab character" in problem:
+        return _diagnostic(
+            "a tab stands in the indentation", _at(file, lines, line, tab or 0), "spaces", _TAB
+        )
+    if "cannot start any token" in problem:
+        found = lines[line][column : column + 1] if line < len(lines) else ""
+        if found == "\t":
+            return _diagnostic(
+                "a tab stands where a value starts", _at(file, lines, line, column), "spaces", _TAB
+            )
+        return _diagnostic(
+            f"unquoted text cannot start with `{found}`", _at(file, lines, line, column), None, _QUOTE
+        )
+    context = error.context_mark
+    rule = next((rule for rule in _RULES if rule.sign in problem), None)
+    if rule is None:
+        return _diagnostic(f"this is not YAML: {problem}", _at(file, lines, line, column), None, None)
+    if rule.at_context and context is not None:
+        return _diagnostic(
+            rule.message, _at(file, lines, context.line, context.column), rule.expected, rule.hint
+        )
+    labels: tuple[Label, ...] = ()
+    if context is not None and (context.line, context.column) != (line, column):
+        labels = (Label(_at(file, lines, context.line, context.column), _began(error.context or "")),)
+    return _diagnostic(rule.message, _at(file, lines, line, column), rule.expected, rule.hint, labels)
+
+
+def _diagnostic(
+    message: str, span: Span, expected: str | None, hint: str | None, labels: tuple[Label, ...] = ()
+) -> Diagnostic:
+    return Diagnostic("yaml-syntax", "error", message, span, expected, hint, (), labels)
+
+
+def _began(context: str) -> str:
+    parts = {"flow mapping": "the `{`", "flow sequence": "the `[`", "block mapping": "the mapping",
+             "block collection": "the list", "block sequence": "the list", "scalar": "the text"}  # fmt: skip
+    return next((name for sign, name in parts.items() if sign in context), "it") + " starts here"
+
+
+def _tab_before(lines: list[str], line: int, column: int) -> int | None:
+    """Column of a tab among the white space that leads to the place, or None. Counts from 0."""
+    if line >= len(lines):
+        return None
+    text = lines[line]
+    indentation = text[: len(text) - len(text.lstrip(" \t"))]
+    tab = indentation.find("\t")
+    return tab if tab >= 0 and column <= len(indentation) else None
+
+
+def _at(file: str, lines: list[str], line: int, column: int) -> Span:
+    """One character at a place that counts from 0. A place past the last text moves back to its end."""
+    if line >= len(lines) or (line == len(lines) - 1 and not lines[line].strip()):
+        line = min(line, len(lines) - 1)
+        while line > 0 and not lines[line].strip():
+            line -= 1
+        column = len(lines[line].rstrip())
+    return Span(file, line + 1, column + 1, line + 1, column + 2)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

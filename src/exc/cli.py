@@ -1,0 +1,120 @@
+"""The command line: what can be asked for, and how mistakes end. Imports nothing heavy until it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from exc import __version__
+
+EXIT_FAULT, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+DESCRIPTION = """\
+Compile an experiment spec into a plan of jobs, run it, and report it.
+
+  exc compile && exc submit && exc report     in a folder that holds experiment.yaml
+"""
+EPILOG = """\
+exit codes: 0 done; 1 the spec, the plan or a job is at fault; 2 usage; 3 the environment is at fault;
+130 interrupted, everything kept.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="exc", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"exc {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    _spec(command("check", "check a spec and report every mistake in it"), json=True)
+    compiled = command("compile", "check a spec and write its plan, to be reviewed")
+    _spec(compiled, json=True)
+    _out(compiled)
+    compiled.add_argument("--check", action="store_true", help="write nothing; exit 1 if the plan folder is not up to date")
+    planned = command("plan", "say of each job whether it will run or is reused, and why")
+    _spec(planned, json=True)
+    _out(planned)
+    diff = command("diff", "compare two plan folders, or a plan folder with its spec")
+    diff.add_argument("old", metavar="PLAN")
+    diff.add_argument("new", metavar="PLAN2", nargs="?", help="by default, what the spec says now")
+    diff.add_argument("--json", action="store_true", help="for programs")
+    submit = command("submit", "run what a plan still needs; can be run again at any time")
+    _plan(submit)
+    submit.add_argument("--slots", type=_positive, metavar="N", help="CPU slots on this machine (default: all)")
+    _plan(command("status", "say where a plan stands, and what failed and why"), json=True)
+    results = command("results", "list every score, with the job that it came from")
+    _plan(results, json=True)
+    results.add_argument("--csv", action="store_true", help="as comma-separated values")
+    report = command("report", "draw the report from the plan and the artifacts")
+    _plan(report)
+    report.add_argument("-o", "--out", metavar="FOLDER", help="by default `report` beside the spec")
+    show = command("show", "show a job of a plan: config, script, lineage")
+    show.add_argument("job", metavar="JOB-ID")
+    _plan(show, json=True)
+    explain = command("explain", "explain a diagnostic code")
+    explain.add_argument("code", metavar="CODE", nargs="?", help="by default, list all codes")
+    return parser
+
+
+def _spec(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
+    parser.add_argument("spec", metavar="SPEC", nargs="?", default="experiment.yaml", help="by default experiment.yaml")
+    parser.add_argument("--profile", metavar="NAME", default="local", help="where the plan will run (default: local)")
+    if json:
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--out", metavar="PLAN", help="plan folder, by default `plan` beside the spec")
+
+
+def _plan(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
+    parser.add_argument("plan", metavar="PLAN", nargs="?", default="plan", help="plan folder, by default `plan`")
+    if json:
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, not {text!r}")
+    return value
+
+
+# Command -> module:function. Each takes the parsed arguments and gives the exit code.
+COMMANDS = {
+    "check": "exc.commands.spec:check",
+    "compile": "exc.commands.spec:compile_",
+    "explain": "exc.commands.spec:explain",
+    "plan": "exc.commands.review:plan",
+    "diff": "exc.commands.review:diff",
+    "show": "exc.commands.review:show",
+    "submit": "exc.commands.run:submit",
+    "status": "exc.commands.run:status",
+    "results": "exc.commands.run:results",
+    "report": "exc.commands.run:report",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code."""
+    args = _parser().parse_args(argv)
+    module, _, function = COMMANDS[args.command].partition(":")
+    try:
+        return int(getattr(import_module(module), function)(args))
+    except KeyboardInterrupt:
+        print("interrupted; everything that was finished is kept", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`exc results | head`): nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}".replace(" : ", " "), file=sys.stderr)
+        return EXIT_ENVIRONMENT

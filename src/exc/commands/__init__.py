@@ -1,0 +1,1 @@
+"""One function per command: arguments in, exit code out."""

@@ -1,0 +1,140 @@
+"""`exc plan`, `exc diff`, `exc show`: what will run and why, what changed, what a job is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from exc.commands.stale import difference
+from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
+from exc.compiler.classes import WHAT, class_configs, job_classes
+from exc.compiler.diff import diff_plans
+from exc.compiler.folder import script
+from exc.compiler.identity import identity_fields
+from exc.compiler.plan import Job, Plan, PlanError, read_plan
+from exc.pipeline import compile_spec
+from exc.spec.diagnostics import did_you_mean
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Say of each job whether it runs or is reused, and why."""
+    from exc.commands.reasons import print_review, review, review_json
+    from exc.runtime.places import find_store
+    from exc.runtime.store import StoreError
+
+    spec = Path(args.spec)
+    out = Path(args.out) if args.out else spec.parent / "plan"
+    compiled = compile_spec(spec, out, args.profile)
+    if compiled.plan is None or compiled.experiment is None:
+        if args.json:
+            print_json({"diagnostics": diagnostics_json(compiled)})
+        else:
+            show_diagnostics(compiled)
+        return 1
+    try:
+        verdicts = review(compiled.plan, find_store(compiled.plan, out.absolute()))
+    except StoreError as error:
+        return fail(str(error))
+    if args.json:
+        print_json(review_json(verdicts, compiled.experiment))
+    else:
+        print_review(compiled.plan, verdicts, compiled.experiment)
+    return 0
+
+
+def diff(args: argparse.Namespace) -> int:
+    """Compare two plans, or a plan with what its spec says now."""
+    old_folder = Path(args.old)
+    try:
+        old = read_plan(old_folder)
+        if args.new:
+            new = read_plan(Path(args.new))
+            spec = Path(args.new) / new.root / new.spec
+        else:
+            spec = old_folder / old.root / old.spec
+    except PlanError as error:
+        return fail(str(error))
+    compiled = compile_spec(spec, old_folder if not args.new else Path(args.new), old.profile["name"])
+    if compiled.plan is None or compiled.experiment is None:
+        show_diagnostics(compiled)
+        return 1
+    found = diff_plans(old, compiled.plan if not args.new else new)
+    lines = difference(found, compiled.experiment) if found else []
+    if args.json:
+        print_json({"differ": bool(found), "kept": found.kept, "lines": [line.strip() for line in lines]})
+    elif found:
+        print("\n".join(line.removeprefix("  ") for line in lines))
+        print(f"{found.kept} jobs are the same")
+    else:
+        print("no difference")
+    return 1 if found else 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """A job: what it is, what it reads and leaves, its config and script."""
+    try:
+        loaded = read_plan(Path(args.plan))
+    except PlanError as error:
+        return fail(str(error))
+    try:
+        job = loaded.job(args.job)
+    except KeyError:
+        hint = did_you_mean(args.job, loaded.by_id) or f"`{args.plan}/PLAN.md` lists them"
+        return fail(f"the plan has no job `{args.job}`; {hint}")
+    if args.json:
+        print_json(_job_json(job))
+        return 0
+    print(_job_text(loaded, job))
+    return 0
+
+
+def _job_json(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "aliases": list(job.aliases),
+        "kind": job.kind,
+        "class": job.cls,
+        "identity": job.identity,
+        "computation": job.computation or None,
+        "kept": {str(step): identity for step, identity in job.kept.items()},
+        "needs": [{"role": n.role, "job": n.job, "artifact": n.artifact, "output": n.output} for n in job.needs],
+        "hashed": identity_fields(job.kind, job.config),
+        "config": job.config,
+        "resources": job.resources,
+        "estimate": job.estimate,
+        "source": list(job.source),
+    }
+
+
+def _job_text(loaded: Plan, job: Job) -> str:
+    cls = next(cls for cls in job_classes(loaded) if cls.name == job.cls)
+    head = [f"{job.id}: {WHAT[job.kind]}"]
+    if job.aliases:
+        head.append(f"also       {', '.join(job.aliases)}")
+    head += [f"spec       {', '.join(job.source)}", f"leaves     {', '.join(job.artifacts())}"]
+    if len(job.kept) > 1:
+        head.append(f"kept       {', '.join(map(str, job.kept))}")
+    lineage = ["lineage", *_lineage(loaded, job)]
+    readers = [other.id for other in loaded.jobs if any(need.job == job.id for need in other.needs)]
+    if readers:
+        lineage.append(f"read by    {', '.join(readers[:6])}{', ...' if len(readers) > 6 else ''}")
+    config = class_configs(loaded)[job.cls] if len(cls.jobs) == 1 else class_configs(_only(loaded, job))[job.cls]
+    return "\n".join([*head, "", *lineage, "", config, f"# jobs/{job.cls}.sh", script(loaded, cls)])
+
+
+def _only(loaded: Plan, job: Job) -> Plan:
+    """The plan with one job, so that its config is written out whole."""
+    return Plan(loaded.experiment, loaded.seed, loaded.root, loaded.spec, loaded.profile, (job,), loaded.report)
+
+
+def _lineage(loaded: Plan, job: Job, depth: int = 1, seen: frozenset[str] = frozenset()) -> list[str]:
+    """What a job reads, and what that reads, as an indented tree; a job that was shown is not opened again."""
+    lines = []
+    for need in job.needs:
+        again = need.job in seen
+        lines.append(f"{'  ' * depth}{need.role} <- {need.job} ({need.artifact[:24]}){' ...' if again else ''}")
+        seen |= {need.job}
+        if not again:
+            lines += _lineage(loaded, loaded.job(need.job), depth + 1, seen)
+    return lines

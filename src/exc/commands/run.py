@@ -1,0 +1,89 @@
+"""`exc submit`, `status`, `results`, `report`: from the plan to results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from exc.commands.stale import why_stale
+from exc.commands.terminal import fail, print_json
+from exc.compiler.plan import Plan, PlanError, read_plan
+from exc.runtime.places import find_store, spec_root
+from exc.runtime.store import StoreError
+
+
+def submit(args: argparse.Namespace) -> int:
+    """Run what a plan still needs, if it is what its spec says."""
+    folder = Path(args.plan).absolute()
+    try:
+        plan = read_plan(folder)
+    except PlanError as error:
+        return fail(str(error))
+    reasons = why_stale(plan, folder, args.plan)
+    if reasons:
+        return fail("\n".join(reasons))
+    from rich.console import Console
+
+    from exc.runtime.submit import submit as run
+
+    return run(plan, folder, find_store(plan, folder), console=Console(), slots=args.slots)
+
+
+def status(args: argparse.Namespace) -> int:
+    """Where a plan stands."""
+    from rich.console import Console
+
+    from exc.runtime.status import print_status, status_json
+
+    folder = Path(args.plan).absolute()
+    try:
+        plan = read_plan(folder)
+        if args.json:
+            print_json(status_json(plan, find_store(plan, folder)))
+            return 0
+        print_status(plan, folder, find_store(plan, folder), Console())
+    except (PlanError, StoreError) as error:
+        return fail(str(error))
+    return 0
+
+
+def results(args: argparse.Namespace) -> int:
+    """Every score, as a table, CSV or JSON."""
+    from rich.console import Console
+
+    from exc.runtime.results import result_rows, results_csv, results_table
+
+    folder = Path(args.plan).absolute()
+    try:
+        plan = read_plan(folder)
+        rows = result_rows(plan, find_store(plan, folder))
+    except (PlanError, StoreError) as error:
+        return fail(str(error))
+    if args.json:
+        print_json([row.to_json() for row in rows])
+    elif args.csv:
+        sys.stdout.write(results_csv(rows))
+    else:
+        Console().print(results_table(rows))
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Draw the report; what is not there yet is shown as missing, with the reason."""
+    from exc.runtime.report import write_report
+
+    folder = Path(args.plan).absolute()
+    try:
+        plan: Plan = read_plan(folder)
+        out = Path(args.out) if args.out else spec_root(plan, folder) / "report"
+        page = write_report(plan, find_store(plan, folder).root, out)
+    except (PlanError, StoreError) as error:
+        return fail(str(error))
+    print(f"report: {_short(page)}")
+    return 0
+
+
+def _short(path: Path) -> str:
+    """A path as seen from here, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,90 @@
+"""`exc check`, `exc compile`, `exc explain`: from the spec to the plan folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
+from exc.compiler.plan import PLAN_FILE, Plan
+from exc.pipeline import compile_spec, write_plan
+from exc.spec.codes import CODES
+from exc.spec.diagnostics import did_you_mean
+
+
+def check(args: argparse.Namespace) -> int:
+    """Report every mistake in a spec."""
+    compiled = compile_spec(Path(args.spec), profile_name=args.profile)
+    if args.json:
+        print_json({"ok": compiled.plan is not None, "diagnostics": diagnostics_json(compiled)})
+        return 0 if compiled.plan else 1
+    show_diagnostics(compiled)
+    if compiled.plan is None:
+        return 1
+    print(f"{args.spec}: no errors; {_counts(compiled.plan)}")
+    return 0
+
+
+def compile_(args: argparse.Namespace) -> int:
+    """Write the plan folder of a spec."""
+    spec = Path(args.spec)
+    out = Path(args.out) if args.out else spec.parent / "plan"
+    compiled = compile_spec(spec, out, args.profile)
+    if not args.json:
+        show_diagnostics(compiled)
+    changed = False
+    if compiled.plan is not None and not _foreign(out):
+        changed = _differs(compiled.plan, out) if args.check else write_plan(compiled.plan, out)
+    if args.json:
+        jobs = len(compiled.plan.jobs) if compiled.plan else None
+        print_json({"plan": str(out), "jobs": jobs, "changed": changed, "diagnostics": diagnostics_json(compiled)})
+    if compiled.plan is None:
+        return 1
+    if _foreign(out):
+        return fail(f"{out}: the folder is not empty and holds no plan; name another with -o")
+    if not args.json:
+        _say(compiled.plan, out, changed=changed, written=not args.check)
+    return 1 if args.check and changed else 0
+
+
+def explain(args: argparse.Namespace) -> int:
+    """What a diagnostic code means, with an example and its mending."""
+    if args.code is None:
+        width = max(map(len, CODES))
+        for name, code in CODES.items():
+            print(f"{name:<{width}}  {code.title}")
+        return 0
+    if args.code not in CODES:
+        return fail(f"there is no code `{args.code}`; {did_you_mean(args.code, CODES) or '`exc explain` lists them'}", 2)
+    code = CODES[args.code]
+    example = "\n".join(f"    {line}" for line in code.example.strip("\n").splitlines())
+    print(f"{args.code}: {code.title}\n\n{code.what}\n\nWhy: {code.why}\n\nExample:\n\n{example}\n\nFix: {code.fix}")
+    return 0
+
+
+def _foreign(out: Path) -> bool:
+    """Whether a folder holds things, but no plan: nothing of ours to overwrite."""
+    return out.is_dir() and any(out.iterdir()) and not (out / PLAN_FILE).exists()
+
+
+def _differs(plan: Plan, out: Path) -> bool:
+    from exc.compiler.folder import plan_folder
+
+    def same(name: str, content: bytes) -> bool:
+        path = out / name
+        return path.is_file() and path.read_bytes() == content
+
+    return not all(same(name, content) for name, content in plan_folder(plan).items())
+
+
+def _say(plan: Plan, out: Path, *, changed: bool, written: bool) -> None:
+    if not changed:
+        print(f"{out}: up to date; {_counts(plan)}")
+    elif written:
+        print(f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: exc submit{'' if str(out) == 'plan' else f' {out}'}")
+    else:
+        print(f"{out}: not what the spec says now; write it with `exc compile`")
+
+
+def _counts(plan: Plan) -> str:
+    return f"{len(plan.jobs):,} jobs in {len({job.cls for job in plan.jobs})} classes"

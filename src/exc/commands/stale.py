@@ -1,0 +1,94 @@
+"""Whether a plan is still what spec, profile, code and data say; if not, what the difference is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from exc.commands.terminal import show_diagnostics
+from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
+from exc.compiler.plan import Job, Plan
+from exc.pipeline import compile_spec, edited_scripts
+from exc.spec.experiment import Experiment
+
+MOST = 8  # lines of difference before "and N more"
+
+
+def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
+    """The lines that say why a plan must not run, none if it may. `typed`: its folder as the user wrote it."""
+    spec = folder / plan.root / plan.spec
+    again = f"exc compile {plan.spec if typed == 'plan' else spec}" if plan.spec != "experiment.yaml" else "exc compile"
+    if not spec.exists():
+        return [f"{typed}: its spec {plan.spec} is not where it was ({plan.root}); a plan goes with its spec"]
+    compiled = compile_spec(spec.resolve(), folder, plan.profile["name"])
+    if compiled.plan is None or compiled.experiment is None:
+        show_diagnostics(compiled)
+        return [f"{typed}: the spec has errors since the plan was made; mend them and run `{again}`"]
+    if compiled.plan.digest != plan.digest:
+        lines = difference(diff_plans(plan, compiled.plan), compiled.experiment)
+        return [f"{typed}: the plan is not what {plan.spec} says now:", *lines, f"review the change and run `{again}`"]
+    edited = edited_scripts(plan, folder)
+    if edited:
+        return [f"{typed}: {', '.join(edited)} is not what the plan says; `{again}` writes it anew"]
+    return []
+
+
+def difference(diff: PlanDiff, experiment: Experiment) -> list[str]:
+    """What changed between two plans, as lines: fields with their spec line and how many jobs each concerns."""
+    lines = [f"  {change}" for change in diff.settings if not change.field.startswith("report.cells")]
+    by_field: dict[tuple[str, str], list[Job]] = {}
+    read_only: list[Job] = []
+    for changed in diff.changed:
+        for field in changed.fields:
+            key = (str(field), where(experiment, changed.job, field))
+            by_field.setdefault(key, []).append(changed.job)
+        if not changed.fields:
+            read_only.append(changed.job)
+    for (field_text, line), jobs in by_field.items():
+        lines.append(f"  {field_text} ({line}): {_jobs(jobs)}")
+    if read_only:
+        lines.append(f"  changed because of what they read: {_jobs(read_only)}")
+    if diff.added:
+        lines.append(f"  new: {_jobs(diff.added)}")
+    if diff.removed:
+        lines.append(f"  no longer planned: {_jobs(diff.removed)}")
+    if not lines:
+        lines.append("  only the report differs")
+    return lines if len(lines) <= MOST else [*lines[:MOST], f"  and {len(lines) - MOST} more"]
+
+
+def _jobs(jobs: Iterable[Job]) -> str:
+    ids = [job.id for job in jobs]
+    names = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+    return f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} ({names})"
+
+
+def where(experiment: Experiment, job: Job, change: FieldChange) -> str:
+    """The spec line of a field of a job, as near as it can be told; else that of the job."""
+    path = _path(experiment, job)
+    if path is None:
+        return job.source[0]
+    field = tuple(part for part in change.field.split(".") if not part.endswith("]"))
+    return experiment.where(*path, *field)
+
+
+def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
+    """Where in the spec the body of a job's stage or evaluation stands."""
+    spec = experiment.spec
+    parts = job.id.split("/")
+    if len(parts) == 5 and parts[2] in spec.recipes:
+        names = [stage.name for stage in spec.recipes[parts[2]]]
+        if parts[4] in names:
+            index = names.index(parts[4])
+            return ("recipes", parts[2], index, spec.recipes[parts[2]][index].kind)
+    evaluation = job.cls.split(".")[0]
+    if job.kind in ("sample", "score", "bits_per_byte") and evaluation in spec.evaluations:
+        return ("evaluations", evaluation, spec.evaluations[evaluation].kind)
+    if job.kind == "pretrain":
+        return ("trunks", parts[0], "pretrain")
+    return None
+
+
+def shown_change(change: FieldChange) -> str:
+    """`field old -> new`, values as a person writes them."""
+    return f"{change.field} {shown(change.old)} -> {shown(change.new)}"

@@ -1,0 +1,100 @@
+"""The way from a spec file to a plan, on one page: load, check, gather facts, compile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exc.compiler.checks import check
+from exc.compiler.compile import compile_plan
+from exc.compiler.folder import plan_folder
+from exc.compiler.plan import Plan
+from exc.facts import gather
+from exc.spec.diagnostics import Diagnostics
+from exc.spec.experiment import Experiment
+from exc.spec.load import load_experiment
+from exc.spec.profile import load_profile
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What came of a spec: a plan where it has no errors, and everything there is to say about it."""
+
+    plan: Plan | None
+    experiment: Experiment | None
+    diagnostics: Diagnostics
+    sources: Mapping[str, str]  # file -> text, for showing the lines of diagnostics
+
+
+def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local") -> Compiled:
+    """Compile a spec for a profile. `out` is the plan folder, by default `plan` beside the spec."""
+    loaded = load_experiment(spec)
+    diagnostics, draft = loaded.diagnostics, loaded.draft
+    root = spec.parent
+    if draft is None:
+        return Compiled(None, None, diagnostics, loaded.sources)
+    check(draft, diagnostics)
+    facts = gather(draft, root, diagnostics)
+    profile = load_profile(profile_name, root, diagnostics)
+    if diagnostics.has_errors or loaded.experiment is None or profile is None:
+        return Compiled(None, loaded.experiment, diagnostics, loaded.sources)
+    findings = tuple((d.code, d.message) for d in diagnostics.sorted() if d.severity == "warning")
+    plan = compile_plan(
+        loaded.experiment,
+        facts,
+        profile,
+        profile_name=profile_name,
+        root=_relative(root, out or root / "plan"),
+        warnings=findings,
+    )
+    return Compiled(plan, loaded.experiment, diagnostics, loaded.sources)
+
+
+def _relative(root: Path, out: Path) -> str:
+    """The spec's folder as seen from the plan folder: the same wherever both are moved together."""
+    return Path(os.path.relpath(root.resolve(), out.resolve())).as_posix()
+
+
+def write_plan(plan: Plan, out: Path) -> bool:
+    """Write the plan folder; files that are as they should be are not touched. True when anything changed.
+
+    plan.json is written last and by renaming, so that a reader never sees half of a plan. Scripts of classes
+    that are no more are removed.
+    """
+    content = plan_folder(plan)
+    (out / "jobs").mkdir(parents=True, exist_ok=True)
+    stale = [path for path in (out / "jobs").iterdir() if f"jobs/{path.name}" not in content and path.suffix in (".sh", ".yaml")]
+    for path in stale:
+        path.unlink()
+    changed = bool(stale)
+    for name in sorted(content, key=lambda name: name == "plan.json"):
+        changed |= _write(out / name, content[name])
+    return changed
+
+
+def _write(path: Path, content: bytes) -> bool:
+    try:
+        if path.read_bytes() == content:
+            return False
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.chmod(0o755 if path.suffix == ".sh" else 0o644)
+    temporary.replace(path)
+    return True
+
+
+def edited_scripts(plan: Plan, out: Path) -> list[str]:
+    """Scripts in a plan folder that are not what the plan says, sorted: changed by hand, or gone."""
+    content = plan_folder(plan)
+    return sorted(name for name in content if name.endswith(".sh") and not _same(out / name, content[name]))
+
+
+def _same(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False

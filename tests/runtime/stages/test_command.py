@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from exc.runtime.context import JobFailed, Stopped
+from tests.runtime.stages.conftest import Bench, ModelMaker
+
+COPY = 'cp -r "$EXC_INPUT_MODEL" "$EXC_OUTPUT/model"'
+
+
+def command(bench: Bench, run: str, model: Path, leaves: str = "model") -> Path:
+    return bench.run(
+        "command", {"run": run, "leaves": leaves, "seed": 7}, {"model": model, "samples:0": model}
+    )
+
+
+def test_it_reads_its_inputs_and_leaves_a_model(
+    bench: Bench, make_model: ModelMaker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model()
+    bench.write("beside.txt", "beside the spec")
+    shell = f"""
+        {COPY}; cat beside.txt; echo " seed $EXC_SEED"
+        grep '"seed": 7' "$EXC_CONFIG"; ls "$EXC_INPUT_SAMPLES_0" >&2
+    """
+    folder = command(bench, shell, model)
+    assert (folder / "model/model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    printed = capfd.readouterr().out
+    assert printed.startswith('beside the spec seed 7\n "seed": 7\nconfig.json\n')
+
+
+def test_what_it_leaves_may_have_another_name(bench: Bench, make_model: ModelMaker) -> None:
+    files = '"$EXC_INPUT_MODEL"/{config.json,model.safetensors}'
+    shell = f'mkdir "$EXC_OUTPUT/out" && cp {files} "$EXC_OUTPUT/out"'
+    folder = command(bench, shell, make_model(), leaves="out")
+    assert (folder / "model/tokenizer.json").is_file()  # taken from the input model
+
+
+@pytest.mark.parametrize(
+    ("shell", "message"),
+    [
+        (
+            "for i in $(seq 30); do echo line $i; done; exit 3",
+            "exited with 3; its last lines:\nline 11\nline 12\n",
+        ),
+        ("echo to stderr >&2; exit 1", "exited with 1; its last lines:\nto stderr"),
+        ("exit 4", "exited with 4 and printed nothing"),
+        (f"false; {COPY}", "exited with 1"),
+        (f"false | true; {COPY}", "exited with 1"),
+        ("kill -KILL $$", "was killed by SIGKILL"),
+        ("true", "the command left no folder `model` under $EXC_OUTPUT"),
+        ('mkdir "$EXC_OUTPUT/model"', "what the command left is no model: model/ has no config.json"),
+        (f'{COPY}; rm "$EXC_OUTPUT"/model/*.safetensors', "is no model: model/ has no safetensors file"),
+        (f'{COPY}; echo {{ > "$EXC_OUTPUT/model/config.json"', "is no model: model/config.json is not JSON"),
+        (f'{COPY}; truncate -s -9 "$EXC_OUTPUT/model/model.safetensors"', "model.safetensors is cut short"),
+    ],
+)
+def test_failures(bench: Bench, make_model: ModelMaker, shell: str, message: str) -> None:
+    with pytest.raises(JobFailed) as failure:
+        command(bench, shell, make_model())
+    assert failure.value.kind == "command"
+    assert message in str(failure.value)
+    assert len(str(failure.value).splitlines()) <= 21
+
+
+def test_much_output_is_passed_on_and_its_end_is_kept(
+    bench: Bench, make_model: ModelMaker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(JobFailed) as failure:
+        command(bench, "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1", make_model())
+    assert len(capfd.readouterr().out) == 3000000 + len("\nthe end\n")
+    assert len(str(failure.value)) < 20_000
+    assert str(failure.value).endswith("\nthe end")
+
+
+def test_a_stop_reaches_the_whole_group(bench: Bench, make_model: ModelMaker) -> None:
+    note = bench.folder / "note"
+    trap = f'trap "echo stopped > {note}; exit" TERM'
+    shell = f"bash -c '{trap}; touch {note}.on; while :; do sleep 0.05; done'; true"
+    bench.should_stop = Path(f"{note}.on").exists
+    with pytest.raises(Stopped):
+        command(bench, shell, make_model())
+    assert note.read_text() == "stopped\n"
+
+
+def test_what_runs_on_in_the_background_is_ended(bench: Bench, make_model: ModelMaker) -> None:
+    beat = bench.folder / "beat"
+    command(bench, f"{COPY}; (while :; do date +%N > {beat}; sleep 0.02; done) & sleep 0.1", make_model())
+    time.sleep(0.1)
+    last = beat.read_text()
+    time.sleep(0.2)
+    assert beat.read_text() == last
