@@ -35,7 +35,7 @@ def planned_branches(world: World) -> Iterator[Branch]:
     for trunk in world.spec.trunks:
         for at in checkpoint_steps(world, trunk):
             for recipe in world.spec.recipes:
-                if _asked(world, trunk, at, recipe):
+                if is_planned(world, trunk, at, recipe):
                     for replicate in range(num_replicates(world, trunk, at, recipe)):
                         branch = Branch(trunk, at, recipe, replicate)
                         if branch not in seen:
@@ -43,7 +43,8 @@ def planned_branches(world: World) -> Iterator[Branch]:
                             yield branch
 
 
-def _asked(world: World, trunk: str, at: int, recipe: str) -> bool:
+def is_planned(world: World, trunk: str, at: int, recipe: str) -> bool:
+    """Whether the spec applies the recipe to the checkpoint."""
     if world.spec.branches is None:
         return True
     return any(
@@ -56,10 +57,14 @@ def _asked(world: World, trunk: str, at: int, recipe: str) -> bool:
 
 def selects(world: World, on: Selector, trunk: str, at: int, recipe: str, replicate: int) -> bool:
     """Whether a selector takes in a branch, its snapshot aside."""
+    return (on.replicates is None or replicate in on.replicates) and on_branch(world, on, trunk, at, recipe)
+
+
+def on_branch(world: World, on: Selector, trunk: str, at: int, recipe: str) -> bool:
+    """Whether a selector takes in a recipe at a checkpoint, whatever its replicates."""
     return (
         (on.trunks is None or trunk in on.trunks)
         and (on.recipes is None or recipe in on.recipes)
-        and (on.replicates is None or replicate in on.replicates)
         and (on.at is None or _at(world, on.at, trunk, at))
     )
 
@@ -80,13 +85,13 @@ def num_replicates(world: World, trunk: str, at: int, recipe: str) -> int:
 
 
 def _replicates_entry(world: World, trunk: str, at: int, recipe: str) -> Any:
-    matching = [e for e in world.spec.replicates if selects(world, replace_replicates(e.on), trunk, at, recipe, 0)]
-    return matching[-1] if matching else None
-
-
-def replace_replicates(on: Selector) -> Selector:
-    """The selector without its replicates: which branches are meant, before there are any replicates."""
-    return on if on.replicates is None else on.model_copy(update={"replicates": None})
+    key = ("replicates", trunk, at, recipe)
+    if key not in world.memo:
+        matching = [
+            entry for entry in world.spec.replicates if on_branch(world, entry.on, trunk, at, recipe)
+        ]
+        world.memo[key] = matching[-1] if matching else None
+    return world.memo[key]
 
 
 def _pinned(world: World, trunk: str, at: int, recipe: str) -> tuple[int, ...]:
@@ -114,17 +119,22 @@ def stage_output(world: World, branch: Branch, index: int = -1, step: int | None
 def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Output:
     """The model a reference means where it is read: what it leaves out is the reader's own."""
     here = replace(branch, trunk=ref.trunk or branch.trunk, at=ref.at or branch.at)
-    if ref.recipe == "prev" or (ref.recipe is None and ref.trunk is None and ref.at is None):
-        return stage_output(world, branch, index - 1) if index else checkpoint(world, branch.trunk, branch.at)
-    if ref.recipe in (None, "base"):
+    step = ref.step if isinstance(ref.step, int) else None
+    recipe = branch.recipe if ref.recipe is None and ref.stage is not None else ref.recipe
+    if recipe == "prev" or (recipe is None and ref.trunk is None and ref.at is None):
+        return (
+            stage_output(world, branch, index - 1, step)
+            if index
+            else checkpoint(world, branch.trunk, branch.at)
+        )
+    if recipe in (None, "base"):
         return checkpoint(world, here.trunk, here.at)
-    assert ref.recipe is not None
-    num = num_replicates(world, here.trunk, here.at, ref.recipe)
+    assert recipe is not None
+    num = num_replicates(world, here.trunk, here.at, recipe)
     replicate = ref.replicate if ref.replicate is not None else min(branch.replicate, num - 1)
-    target = replace(here, recipe=ref.recipe, replicate=replicate)
-    names = [stage.name for stage in world.spec.recipes[ref.recipe]]
-    stage = names.index(ref.stage) if ref.stage else len(names) - 1
-    return stage_output(world, target, stage, ref.step if isinstance(ref.step, int) else None)
+    target = replace(here, recipe=recipe, replicate=replicate)
+    names = [stage.name for stage in world.spec.recipes[recipe]]
+    return stage_output(world, target, names.index(ref.stage) if ref.stage else len(names) - 1, step)
 
 
 def _add_stage(world: World, branch: Branch, index: int) -> Draft:
@@ -144,16 +154,20 @@ def _add_stage(world: World, branch: Branch, index: int) -> Draft:
     if isinstance(stage.body, Sft | Grpo):
         horizon = stage.body.max_steps if isinstance(stage.body, Sft) else stage.body.rollouts
         world.memo["stage", branch, index, "horizon"] = horizon
-        for step in kept_steps(stage.body):
+        for step in kept_steps(world, stage.body):
             draft.keep(step)
     return draft
 
 
-def kept_steps(body: Sft | Grpo) -> list[int]:
+def kept_steps(world: World, body: Sft | Grpo) -> list[int]:
     """The steps a stage keeps: those of `keep`, and the last."""
-    horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
-    steps = {step for _, step in resolve(body.keep, horizon, 1).steps} if body.keep else set()
-    return sorted(steps | {horizon})
+    key = ("kept", id(body))
+    if key not in world.memo:
+        horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+        steps = {step for _, step in resolve(body.keep, horizon, 1).steps} if body.keep else set()
+        world.memo[key] = sorted(steps | {horizon})
+    steps_kept: list[int] = world.memo[key]
+    return steps_kept
 
 
 def _inputs(world: World, stage: Stage, branch: Branch, index: int) -> dict[str, tuple[Output, str]]:
@@ -164,7 +178,8 @@ def _inputs(world: World, stage: Stage, branch: Branch, index: int) -> dict[str,
     start = resolve_ref(world, stage.from_ or ModelRef(recipe="prev"), branch, index)
     inputs = {"model": (start, MODEL)}
     if isinstance(body, Sft | Grpo):
-        inputs["rows"] = (rows_output(world, body.task, body.split), "")
+        rows = rows_output(world, body.task, body.split, demonstrations=isinstance(body, Sft))
+        inputs["rows"] = (rows, "")
     return inputs
 
 
@@ -175,14 +190,28 @@ def _stage_config(world: World, stage: Stage, branch: Branch) -> dict[str, Any]:
         return {"method": body.method, "weights": list(weights)}
     seed = _seed(world, branch)
     if isinstance(body, Command):
-        return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves, "seed": seed}
+        return {
+            "run": body.run,
+            "files": file_configs(world, body.files),
+            "leaves": body.leaves,
+            "seed": seed,
+        }
     task = world.spec.tasks[body.task]
-    shared = {"prompt": task.prompt, "stop": list(task.stop), "seed": seed, "args": _args(world, stage.kind, body)}
+    shared = {
+        "prompt": task.prompt,
+        "stop": list(task.stop),
+        "seed": seed,
+        "args": _args(world, stage.kind, body),
+    }
     if isinstance(body, Sft):
         return shared | body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
     fields = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
     rewards = task.rewards.model_dump()
-    return shared | {"verifier": verifier_config(world, task), "rewards": rewards} | body.model_dump(include=fields)
+    return (
+        shared
+        | {"verifier": verifier_config(world, task), "rewards": rewards}
+        | body.model_dump(include=fields)
+    )
 
 
 def _args(world: World, kind: str, body: Sft | Grpo) -> dict[str, Any]:

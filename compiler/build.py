@@ -91,15 +91,18 @@ class Builder:
         `inputs`: role -> (output read, its sub-folder). `hashed` replaces what of the inputs is hashed, for kinds
         whose roles hold names.
         """
-        digested = hashed if hashed is not None else {
-            role: output.identity for role, (output, _) in inputs.items() if role not in _UNHASHED
-        }
+        digested = (
+            hashed
+            if hashed is not None
+            else {role: output.identity for role, (output, _) in inputs.items() if role not in _UNHASHED}
+        )
         digest = job_identity(kind, config, digested)
         step = config["step"] if kind == "pretrain" else None
         draft = self._by_work.get((kind, digest, step))
         if draft is None:
             needs = [
-                Need(role, output.job.id, output.artifact, folder) for role, (output, folder) in inputs.items()
+                Need(role, output.job.id, output.artifact, folder)
+                for role, (output, folder) in inputs.items()
             ]
             draft = Draft(job_id, kind, cls, config, needs, digest, trained, selector or {}, source)
             self._by_work[kind, digest, step] = draft

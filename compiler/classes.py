@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import yaml
 
-from exc.compiler.plan import Job, Plan, to_json
+from exc.compiler.plan import Job, Plan
 
 WHAT: Mapping[str, str] = {
     "tokenizer": "make the tokenizer",
@@ -62,7 +64,9 @@ class JobClass:
     @property
     def resources(self) -> str:
         given = self.jobs[0].resources
-        return ", ".join(f"{value} {name}" if name != "cpus" else _cpus(value) for name, value in given.items())
+        return ", ".join(
+            f"{value} {name}" if name != "cpus" else _cpus(value) for name, value in given.items()
+        )
 
     @property
     def sample(self) -> str:
@@ -100,41 +104,53 @@ class _Dumper(yaml.CSafeDumper):
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     text = repr(value)
-    if "e" in text:  # 1e-06 -> 1.0e-6, which every version of YAML reads as a number
-        mantissa, exponent = text.split("e")
-        text = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
-    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", _yaml_float(text) if "e" in text else text)
+
+
+def _yaml_float(text: str) -> str:
+    """1e-06 -> 1.0e-6, which every version of YAML reads as a number."""
+    mantissa, exponent = text.split("e")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
 
 
 _Dumper.add_representer(float, _float)
 
 
-def class_configs(plan: Plan) -> dict[str, str]:
-    """For each class the YAML text of its config and of what varies among its jobs."""
-    data = to_json(plan)
-    jobs: dict[str, dict[str, Any]] = {}
+def class_configs(data: Mapping[str, Any]) -> dict[str, str]:
+    """For each class of a plan (as `to_json` gives it) the YAML text of its config and of what varies in it."""
+    jobs: dict[str, list[str]] = {}
     for job in data["jobs"]:
-        jobs.setdefault(job["class"], {})[job["id"]] = _varying(job)
-    return {
-        name: _class_yaml(name, cls["kind"], cls["config"], cls["resources"], jobs[name])
-        for name, cls in data["classes"].items()
-    }
+        jobs.setdefault(job["class"], []).append(_table_line(job))
+    return {name: _class_yaml(name, cls, jobs[name]) for name, cls in data["classes"].items()}
 
 
-def _varying(job: Mapping[str, Any]) -> dict[str, Any]:
+def _class_yaml(name: str, cls: Mapping[str, Any], lines: list[str]) -> str:
+    shared = "what its one job has" if len(lines) == 1 else f"what all {len(lines):,} jobs share"
+    head = (
+        f"# {name}: {WHAT[cls['kind']]}.\n# `config` and `resources` are {shared}; `jobs` is what varies.\n"
+    )
+    parts = "".join(_dump({key: cls[key]}) for key in ("kind", "resources", "config"))
+    return head + parts + "jobs:\n" + "".join(lines)
+
+
+def _table_line(job: Mapping[str, Any]) -> str:
+    """A job as one line of JSON, which is YAML too: a table of thousands stays readable, and fast to write."""
     out: dict[str, Any] = {"identity": job["identity"][:12]}
     if "kept" in job:
         out["kept"] = [int(step) for step in job["kept"]]
     out["reads"] = {need["role"]: need["job"] for need in job["needs"]}
-    return out | dict(job["config"])
+    text = orjson.dumps(out | job["config"]).decode()
+    if "e-" in text or "e+" in text:
+        text = _JSON_TOKEN.sub(_yaml_token, text)
+    return f"  {job['id']}: {text}\n"
 
 
-def _class_yaml(
-    name: str, kind: str, config: Mapping[str, Any], resources: Mapping[str, Any], jobs: Mapping[str, Any]
-) -> str:
-    head = f"# {name}: {WHAT[kind]}.\n# `config` and `resources` are what all {len(jobs)} jobs share; `jobs` is what varies.\n"
-    parts = {"kind": kind, "resources": dict(resources), "config": dict(config), "jobs": dict(jobs)}
-    return head + "".join(_dump({key: value}) for key, value in parts.items())
+# A text, or a number with an exponent.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e[+-]?[0-9]+')
+
+
+def _yaml_token(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else _yaml_float(found[0])
 
 
 def _dump(value: Any) -> str:

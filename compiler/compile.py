@@ -12,8 +12,9 @@ from exc.compiler.evaluations import BLOCK_SIZE, add_evaluations
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of
 from exc.compiler.plan import Job, Plan, to_json
-from exc.compiler.schedules import resolve
 from exc.compiler.resources import resources_of, split_classes
+from exc.compiler.schedules import resolve
+from exc.compiler.trunks import lr_config
 from exc.compiler.world import World
 from exc.spec.experiment import Experiment
 from exc.spec.profiles import Profile
@@ -68,6 +69,8 @@ def _derive(draft: Draft, resources: dict[str, Any]) -> None:
     """The fields of TRL's configs that follow from the batch, the world size and the micro-batch."""
     micro = resources.get("micro_batch_size")
     config = draft.config
+    if micro is not None:
+        config["micro_batch_size"] = micro
     if draft.kind == "sft":
         config["derived"] = sft_batch(config["batch_size"], micro, 1)
     elif draft.kind == "grpo":
@@ -121,13 +124,17 @@ def _report(
             name: {
                 "tokens_per_step": trunk.pretrain.tokens_per_step,
                 "total_steps": trunk.pretrain.total_steps,
+                "lr": lr_config(trunk.pretrain),
                 "checkpoints": _checkpoints(trunk),
             }
             for name, trunk in spec.trunks.items()
         },
         "evaluations": {name: _evaluation(evaluation) for name, evaluation in spec.evaluations.items()},
         "recipes": {
-            name: [{"name": stage.name, "kind": stage.kind, "from": _starts(stage, index)} for index, stage in enumerate(stages)]
+            name: [
+                {"name": stage.name, "kind": stage.kind, "from": _starts(stage, index)}
+                for index, stage in enumerate(stages)
+            ]
             for name, stages in spec.recipes.items()
         },
         "cells": cells,
@@ -136,7 +143,11 @@ def _report(
             for contrast in spec.report.contrasts
         ],
         "figures": list(spec.report.figures),
-        "accepted": [{"code": code, "reason": accept[code], "finding": text} for code, text in warnings if code in accept],
+        "accepted": [
+            {"code": code, "reason": accept[code], "finding": text}
+            for code, text in warnings
+            if code in accept
+        ],
         "warnings": [text for code, text in warnings if code not in accept],
     }
 
@@ -174,6 +185,8 @@ def _evaluation(evaluation: Any) -> dict[str, Any]:
         "k": sorted(body.k),
         "num_samples": body.num_samples,
         "block_size": BLOCK_SIZE,
+        "limit": body.limit,
+        "max_new_tokens": body.max_new_tokens,
         "temperature": body.temperature,
         "top_p": body.top_p,
         "num_fewshot": body.num_fewshot.model_dump(),

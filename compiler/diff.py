@@ -77,6 +77,7 @@ def diff_plans(old: Plan, new: Plan) -> PlanDiff:
         if job.id in before and set(before[job.id].artifacts()) != set(job.artifacts())
     ]
     settings = [
+        *changes(old.experiment, new.experiment, "experiment"),
         *changes(old.profile, new.profile, "profile"),
         *changes(old.report, new.report, "report"),
         *_resource_changes(old, new),
@@ -91,11 +92,15 @@ def diff_plans(old: Plan, new: Plan) -> PlanDiff:
 
 
 def _resource_changes(old: Plan, new: Plan) -> Iterator[FieldChange]:
-    """One change per class whose jobs get other resources."""
-    before = {job.cls: job.resources for job in old.jobs}
-    after = {job.cls: job.resources for job in new.jobs}
-    for cls in after.keys() & before.keys():
-        yield from changes(before[cls], after[cls], f"{cls}.resources")
+    """The changes of what jobs get, one for all the jobs of a class that it concerns."""
+    before = old.by_id
+    seen: dict[str, FieldChange] = {}
+    for job in new.jobs:
+        was = before.get(job.id)
+        if was is not None and was.resources != job.resources:
+            for change in changes(was.resources, job.resources, f"{job.cls}.resources"):
+                seen.setdefault(str(change), change)
+    return iter(seen.values())
 
 
 def _job_change(old: Job, new: Job, before: Mapping[str, Job]) -> JobChange:

@@ -35,7 +35,9 @@ def estimates(drafts: list[Draft]) -> None:
 def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
     if draft.kind == "pretrain":
         tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
-        vocab_size = int(by_id[tokenizer].config.get("vocab_size") or draft.config["model"].get("vocab_size", 0))
+        vocab_size = int(
+            by_id[tokenizer].config.get("vocab_size") or draft.config["model"].get("vocab_size", 0)
+        )
         return num_parameters(draft.config["model"], vocab_size)
     return max((size[need.job] for need in draft.needs), default=0)
 

@@ -15,7 +15,7 @@ from exc.compiler.branches import (
     stage_output,
 )
 from exc.compiler.build import Output
-from exc.compiler.rows import FEWSHOT, rows_output, source_config, verifier_config
+from exc.compiler.rows import fewshot_output, rows_output, source_config, verifier_config
 from exc.compiler.seeds import derive
 from exc.compiler.trunks import checkpoint, checkpoint_steps
 from exc.compiler.world import World
@@ -59,7 +59,7 @@ def _snapshots(world: World, branch: Branch, final: Output, read: set[str]) -> I
     body = world.spec.recipes[branch.recipe][-1].body
     if not isinstance(body, Sft | Grpo) or final.step is None:
         return
-    own = set(kept_steps(body))
+    own = set(kept_steps(world, body))
     for step in sorted(step for step in final.job.kept if step < final.step):
         output = Output(final.job, step)
         used = output.artifact in read
@@ -83,7 +83,9 @@ def _selected(world: World, on: Selector, model: Measured) -> bool:
     if not selects(world, on, model.trunk, model.at, model.recipe, model.replicate):
         return False
     if model.step is None:
-        return on.step is None or on.step in ("final", "used", "all")
+        if isinstance(on.step, tuple):
+            return model.recipe != BASE and model.output.step in on.step
+        return True
     if on.step is None or on.step == "used":
         return model.used
     return on.step == "all" or (isinstance(on.step, tuple) and model.step in on.step)
@@ -114,14 +116,17 @@ def _pass_at_k(world: World, name: str, spec: PassAtK, model: Measured) -> Outpu
     }
     inputs = {"model": (model.output, MODEL), "rows": (rows, "")}
     if num_fewshot:
-        inputs["fewshot"] = (rows_output(world, spec.task, FEWSHOT), "")
+        inputs["fewshot"] = (fewshot_output(world, spec.task), "")
     samples: dict[str, tuple[Output, str]] = {}
     for block in range(-(-spec.num_samples // block_size)):
         config = {**shared, "block": block, "seed": derive(world.spec.seed, "sample", block)}
-        samples[f"samples:{block}"] = (_add(world, name, f"sample.{block}", "sample", config, inputs, model), "")
+        samples[f"samples:{block}"] = (
+            _add(world, name, f"sample.{block}", "sample", config, inputs, model),
+            "",
+        )
     config = {
         "verifier": verifier_config(world, task),
-        "k": sorted(spec.k),
+        "k": sorted(set(spec.k)),
         "num_samples": spec.num_samples,
         "max_unverifiable": task.max_unverifiable,
     }
@@ -135,7 +140,9 @@ def _bits_per_byte(world: World, name: str, spec: BitsPerByte, model: Measured) 
         "sequence_length": spec.sequence_length or world.spec.trunks[model.trunk].pretrain.sequence_length,
         "limit_bytes": spec.limit,
     }
-    return _add(world, name, "bits_per_byte", "bits_per_byte", config, {"model": (model.output, MODEL)}, model)
+    return _add(
+        world, name, "bits_per_byte", "bits_per_byte", config, {"model": (model.output, MODEL)}, model
+    )
 
 
 def _add(

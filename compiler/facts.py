@@ -19,5 +19,9 @@ class FileFact:
 class Facts:
     """Digests of everything local that determines results."""
 
-    files: Mapping[str, tuple[FileFact, ...]] = field(default_factory=dict)  # path or glob as written -> its files, sorted
-    code: Mapping[str, str] = field(default_factory=dict)  # "module:function" -> digest of it and its local imports
+    files: Mapping[str, tuple[FileFact, ...]] = field(
+        default_factory=dict
+    )  # path or glob as written -> its files, sorted
+    code: Mapping[str, str] = field(
+        default_factory=dict
+    )  # "module:function" -> digest of it and its local imports

@@ -34,13 +34,17 @@ def script(plan: Plan, cls: JobClass) -> str:
 def plan_folder(plan: Plan) -> dict[str, bytes]:
     """Relative path -> content, for every file of the plan folder."""
     classes = job_classes(plan)
+    data = to_json(plan)
     out = {
-        PLAN_FILE: dump(to_json(plan)),
+        PLAN_FILE: dump(data),
         "PLAN.md": render("PLAN.md.j2", classes=classes, **summary(plan, classes)).encode(),
         "graph.svg": graph_svg(plan, classes).encode(),
     }
-    for cls in classes:
-        out[f"jobs/{cls.name}.sh"] = script(plan, cls).encode()
-    for name, text in class_configs(plan).items():
+    for name, text in class_configs(data).items():
         out[f"jobs/{name}.yaml"] = text.encode()
-    return out
+    return out | plan_scripts(plan)
+
+
+def plan_scripts(plan: Plan) -> dict[str, bytes]:
+    """Relative path -> content, for the scripts of the plan folder."""
+    return {f"jobs/{cls.name}.sh": script(plan, cls).encode() for cls in job_classes(plan)}

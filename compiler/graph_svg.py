@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from itertools import pairwise
 
 from exc.compiler.classes import JobClass
 from exc.compiler.plan import Plan
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 44, 64, 18, 16  # pixels
+SWEEPS = 6  # over the columns, there and back, to order what is in them
 FILL: Mapping[str, str] = {
     "tokenizer": "#e8eaed",
     "rows": "#e8eaed",
@@ -29,15 +31,20 @@ STYLE = (
 )
 
 
+Node = str | tuple[str, int]  # a class, or a lane: where the arrows of a class pass through a column
+
+
 def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
     """The classes as boxes, an arrow wherever some job of one reads from some job of another."""
     edges = _edges(plan)
     names = [cls.name for cls in classes]
-    places = _places(names, edges)
+    column = _columns(names, edges)
+    routes = {(a, b): _route(a, b, column) for a, b in sorted(edges) if a != b}
+    places = _places(_layers(names, column, list(routes.values())))
     by_name = {cls.name: cls for cls in classes}
-    width = max(x for x, _ in places.values()) + BOX_WIDTH + MARGIN
-    height = max(y for _, y in places.values()) + BOX_HEIGHT + MARGIN
-    arrows = [_arrow(places[a], places[b]) for a, b in edges if a != b]
+    width = max((x for x, _ in places.values()), default=0) + BOX_WIDTH + MARGIN
+    height = max((y for _, y in places.values()), default=0) + BOX_HEIGHT + MARGIN
+    arrows = [_arrow([places[node] for node in route]) for route in routes.values()]
     boxes = [_box(by_name[name], *places[name], loop=(name, name) in edges) for name in names]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -45,41 +52,25 @@ def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
         f"<style>{STYLE}</style>"
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<polygon points="0,0 8,4 0,8" fill="#9aa0a6"/></marker></defs>'
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n' + "\n".join([*arrows, *boxes]) + "\n</svg>\n"
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
+        + "\n".join([*arrows, *boxes])
+        + "\n</svg>\n"
     )
 
 
-def _edges(plan: Plan) -> list[tuple[str, str]]:
+def _edges(plan: Plan) -> set[tuple[str, str]]:
     cls = {job.id: job.cls for job in plan.jobs}
-    return sorted({(cls[need.job], job.cls) for job in plan.jobs for need in job.needs})
+    return {(cls[need.job], job.cls) for job in plan.jobs for need in job.needs}
 
 
-def _places(names: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """The corner of each box: column by longest path, order in a column by where its inputs are."""
-    column = _columns(names, edges)
-    rows: dict[int, list[str]] = {}
-    for name in names:
-        rows.setdefault(column[name], []).append(name)
-    tallest = max(len(row) for row in rows.values())
-    order: dict[str, float] = {}
-    places = {}
-    for x in sorted(rows):
-        inputs = {name: [order[a] for a, b in edges if b == name and a in order] for name in rows[x]}
-        row = sorted(rows[x], key=lambda name: sum(inputs[name]) / len(inputs[name]) if inputs[name] else 0.0)
-        top = (tallest - len(row)) / 2
-        for index, name in enumerate(row):
-            order[name] = top + index
-            places[name] = (MARGIN + x * (BOX_WIDTH + GAP_X), MARGIN + round(order[name] * (BOX_HEIGHT + GAP_Y)))
-    return places
-
-
-def _columns(names: list[str], edges: list[tuple[str, str]]) -> dict[str, int]:
+def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
     """Longest path from a source. Classes may read each other in turn, so the depth is bounded by their number."""
     column = dict.fromkeys(names, 0)
+    forward = sorted((a, b) for a, b in edges if a != b and (b, a) not in edges)
     for _ in names:
         moved = False
-        for a, b in edges:
-            if a != b and (b, a) not in edges and column[b] <= column[a] < len(names):
+        for a, b in forward:
+            if column[b] <= column[a] < len(names):
                 column[b] = column[a] + 1
                 moved = True
         if not moved:
@@ -87,19 +78,81 @@ def _columns(names: list[str], edges: list[tuple[str, str]]) -> dict[str, int]:
     return column
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1 = start[0] + BOX_WIDTH, start[1] + BOX_HEIGHT // 2
-    x2, y2 = end[0], end[1] + BOX_HEIGHT // 2
-    bend = max(GAP_X // 2, (x2 - x1) // 2)
-    return f'<path d="M{x1},{y1} C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}" marker-end="url(#tip)"/>'
+def _route(a: str, b: str, column: dict[str, int]) -> list[Node]:
+    """From a class to its reader, through a lane in every column between; arrows from one class share lanes."""
+    return [a, *((a, x) for x in range(column[a] + 1, column[b])), b]
+
+
+def _layers(names: list[str], column: dict[str, int], routes: list[list[Node]]) -> list[list[Node]]:
+    """The nodes of each column from top to bottom, ordered by where their neighbours are, so that few arrows cross."""
+    layers: dict[int, dict[Node, None]] = {x: {} for x in range(max(column.values(), default=-1) + 1)}
+    for name in names:
+        layers[column[name]][name] = None
+    neighbours: dict[Node, list[Node]] = {}
+    for route in routes:
+        for node, after in pairwise(route):
+            layers[after[1] if isinstance(after, tuple) else column[after]].setdefault(after)
+            neighbours.setdefault(node, []).append(after)
+            neighbours.setdefault(after, []).append(node)
+    ordered = [list(layer) for layer in layers.values()]
+    for sweep in range(SWEEPS):
+        for x in range(len(ordered)) if sweep % 2 == 0 else reversed(range(len(ordered))):
+            beside = (
+                ordered[x - 1]
+                if sweep % 2 == 0 and x
+                else ordered[x + 1]
+                if sweep % 2 and x + 1 < len(ordered)
+                else []
+            )
+            at = {node: (index + 0.5) / len(beside) for index, node in enumerate(beside)}
+            own = {node: (index + 0.5) / len(ordered[x]) for index, node in enumerate(ordered[x])}
+            ordered[x].sort(
+                key=lambda node: _mean([at[n] for n in neighbours.get(node, ()) if n in at], own[node])
+            )
+    return ordered
+
+
+def _mean(values: list[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise
+
+
+def _places(layers: list[list[Node]]) -> dict[Node, tuple[int, int]]:
+    """The upper left corner of each node, every column centred."""
+    heights = [sum(_height(node) + GAP_Y for node in layer) - GAP_Y for layer in layers]
+    places: dict[Node, tuple[int, int]] = {}
+    for x, layer in enumerate(layers):
+        y = MARGIN + (max(heights) - heights[x]) // 2
+        for node in layer:
+            places[node] = (MARGIN + x * (BOX_WIDTH + GAP_X), y)
+            y += _height(node) + GAP_Y
+    return places
+
+
+def _height(node: Node) -> int:
+    return BOX_HEIGHT if isinstance(node, str) else 0
+
+
+def _arrow(corners: list[tuple[int, int]]) -> str:
+    """A curve from box to box, straight where it passes through a lane."""
+    (x, y), *lanes, (to_x, to_y) = corners
+    x, y = x + BOX_WIDTH, y + BOX_HEIGHT // 2
+    path = f"M{x},{y}"
+    for next_x, next_y in [*lanes, (to_x, to_y + BOX_HEIGHT // 2)]:
+        bend = max(GAP_X // 2, (next_x - x) // 2)
+        path += f" C{x + bend},{y} {next_x - bend},{next_y} {next_x},{next_y}"
+        x, y = next_x, next_y
+        if (next_x, next_y) in lanes:
+            x += BOX_WIDTH
+            path += f" H{x}"
+    return f'<path d="{path}" marker-end="url(#tip)"/>'
 
 
 def _box(cls: JobClass, x: int, y: int, *, loop: bool) -> str:
     fill = FILL[cls.kind]
-    jobs = f"{len(cls.jobs):,} {'job' if len(cls.jobs) == 1 else 'jobs'}{', each from the last' if loop else ''}"
+    jobs = f"{len(cls.jobs):,} {'job' if len(cls.jobs) == 1 else 'jobs'}{' in a chain' if loop else ''}"
     name = cls.name if len(cls.name) <= 24 else cls.name[:23] + "\u2026"
     return (
-        f'<g><title>{escape(cls.name)}: {escape(cls.what)}</title>'
+        f"<g><title>{escape(cls.name)}: {escape(cls.what)}</title>"
         f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" fill="{fill}" stroke="#bdc1c6"/>'
         f'<text class="name" x="{x + 10}" y="{y + 18}">{escape(name)}</text>'
         f'<text class="note" x="{x + 10}" y="{y + 34}">{cls.kind} \u00b7 {jobs}</text></g>'

@@ -36,8 +36,9 @@ class KindIdentity:
 def _source(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     if source["kind"] == "python":
         function = source["target"].partition(":")[2]
-        return {"python": function, "code": source["code"], "args": source["args"]}
-    out: dict[str, Any] = {source["kind"]: [file["sha256"] for file in source["files"]]}
+        out: dict[str, Any] = {"python": function, "code": source["code"], "args": source["args"]}
+        return out | ({"files": [file["sha256"] for file in source["files"]]} if source["files"] else {})
+    out = {source["kind"]: [file["sha256"] for file in source["files"]]}
     if source["kind"] == "text":
         out["split"] = source["split"]
     return out
@@ -93,7 +94,14 @@ def _pretrain_lr(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
 FIELDS: Mapping[str, KindIdentity] = {
     "tokenizer": KindIdentity(
         1,
-        {"algorithm": ALWAYS, "vocab_size": None, "split_digits": None, "max_bytes": None, "sources": (), "files": ()},
+        {
+            "algorithm": ALWAYS,
+            "vocab_size": None,
+            "split_digits": None,
+            "max_bytes": None,
+            "sources": (),
+            "files": (),
+        },
         {"sources": _sources, "files": _files},
     ),
     "rows": KindIdentity(1, {"source": ALWAYS, "columns": ALWAYS, "limit": None}, {"source": _source}),
@@ -191,13 +199,23 @@ def job_identity(kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any]
     """The identity of a job, or the computation hash of a training job. `inputs`: role -> identity."""
     return _digest(
         "job",
-        {"kind": kind, "version": FIELDS[kind].version, "fields": identity_fields(kind, config), "inputs": inputs},
+        {
+            "kind": kind,
+            "version": FIELDS[kind].version,
+            "fields": identity_fields(kind, config),
+            "inputs": inputs,
+        },
     )
 
 
 def step_identity(computation: str, step: int) -> str:
     """The identity of the artifact that a training computation leaves at `step`."""
     return _digest("step", {"computation": computation, "step": step})
+
+
+def source_digest(source: Mapping[str, Any]) -> str:
+    """The digest of what a data source says, blind to its name and where its files lie."""
+    return _digest("source", _source(source, {}))
 
 
 def digest_of(value: Any) -> str:

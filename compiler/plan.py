@@ -197,11 +197,16 @@ def _common(configs: list[Mapping[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in first.items():
         others = [config.get(key, _MISSING) for config in rest]
-        if all(other is value or other == value for other in others):
+        if all(other is value or _same(other, value) for other in others):
             out[key] = value
-        elif isinstance(value, Mapping) and all(isinstance(other, Mapping) for other in others):
+        elif isinstance(value, dict) and all(isinstance(other, dict) for other in others):
             out[key] = _common([value, *others])
     return out
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values are written alike: 1 and 1.0 are equal and yet not the same."""
+    return bool(a == b) and (isinstance(a, str) or orjson.dumps(a) == orjson.dumps(b))
 
 
 def without(config: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +215,7 @@ def without(config: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, A
     for key, value in config.items():
         if key not in common:
             out[key] = value
-        elif isinstance(value, Mapping) and value != common[key]:
+        elif isinstance(value, dict) and value is not common[key] and value != common[key]:
             out[key] = without(value, common[key])
     return out
 

@@ -12,7 +12,8 @@ from exc.compiler.world import World
 from exc.spec.data import Column, Split, Task
 
 PYTHON_VERIFIER = "python:"
-FEWSHOT = "fewshot"  # the name of the exemplar pool among a task's splits
+DEMONSTRATIONS = "demonstrations"
+FEWSHOT = "fewshot"  # what the job of a task's exemplar pool is called
 
 
 def source_config(world: World, name: str) -> dict[str, Any]:
@@ -20,7 +21,15 @@ def source_config(world: World, name: str) -> dict[str, Any]:
     data = world.spec.data[name]
     if data.python is not None:
         code = world.facts.code[data.python]
-        return {"name": name, "kind": "python", "files": [], "target": data.python, "args": data.args, "code": code}
+        files = file_configs(world, data.files)
+        return {
+            "name": name,
+            "kind": "python",
+            "files": files,
+            "target": data.python,
+            "args": data.args,
+            "code": code,
+        }
     patterns: tuple[str, ...] = getattr(data, data.kind)
     out: dict[str, Any] = {"name": name, "kind": data.kind, "files": file_configs(world, patterns)}
     if data.kind == "text":
@@ -50,42 +59,46 @@ def prompt_fields(template: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def rows_output(world: World, task_name: str, split_name: str) -> Output:
-    """The job that reads a task's split, with every column that anything in the experiment needs of it."""
-    key = ("rows", task_name, split_name)
+def rows_output(world: World, task_name: str, split_name: str, *, demonstrations: bool = False) -> Output:
+    """The job that reads a task's split: what its prompt reads, its answer, and the columns that are declared.
+
+    Demonstrations that are not declared are read for those alone who ask, in a job of its own: whether some recipe
+    trains on them must not change what others read.
+    """
+    task = world.spec.tasks[task_name]
+    split = task.splits[split_name]
+    apart = demonstrations and DEMONSTRATIONS not in split.columns
+    job_id = f"tasks/{task_name}/{split_name}{f'.{DEMONSTRATIONS}' if apart else ''}"
+    return _rows(world, job_id, task_name, split, ("splits", split_name), (DEMONSTRATIONS,) if apart else ())
+
+
+def fewshot_output(world: World, task_name: str) -> Output:
+    """The job that reads a task's pool of exemplars."""
+    split = world.spec.tasks[task_name].fewshot
+    assert split is not None
+    return _rows(world, f"tasks/{task_name}.{FEWSHOT}", task_name, split, (FEWSHOT,), ())
+
+
+def _rows(
+    world: World, job_id: str, task_name: str, split: Split, path: tuple[str, ...], more: tuple[str, ...]
+) -> Output:
+    key = ("rows", job_id)
     if key not in world.memo:
-        task = world.spec.tasks[task_name]
-        split = task.fewshot if split_name == FEWSHOT else task.splits[split_name]
-        assert split is not None
         config = {
             "task": task_name,
-            "split": split_name,
+            "split": path[-1],
             "source": source_config(world, split.data),
-            "columns": _columns(world, task_name, split_name, task, split),
+            "columns": _columns(world.spec.tasks[task_name], split, more),
             "limit": split.limit,
         }
-        path = ("fewshot",) if split_name == FEWSHOT else ("splits", split_name)
         source = world.line("tasks", task_name, *path)
-        draft = world.jobs.add("rows", f"tasks/{task_name}/{split_name}", "rows", config, {}, source=source)
-        world.memo[key] = world.jobs.final(draft)
+        world.memo[key] = world.jobs.final(world.jobs.add("rows", job_id, "rows", config, {}, source=source))
     output: Output = world.memo[key]
     return output
 
 
-def _columns(world: World, task_name: str, split_name: str, task: Task, split: Split) -> dict[str, Any]:
-    names = [*prompt_fields(task.prompt), "answer"]
-    if "demonstrations" in split.columns or (task_name, split_name) in _demonstrated(world):
-        names.append("demonstrations")
+def _columns(task: Task, split: Split, more: tuple[str, ...]) -> dict[str, Any]:
+    names = [*prompt_fields(task.prompt), "answer", *more]
     names.extend(name for name in split.columns if name not in names)
     declared = {name: split.columns.get(name) or Column(column=name) for name in names}
     return {name: {"column": column.column, "regex": column.regex} for name, column in declared.items()}
-
-
-def _demonstrated(world: World) -> set[tuple[str, str]]:
-    """The splits whose demonstrations some SFT stage trains on."""
-    key = ("demonstrated",)
-    if key not in world.memo:
-        stages = (stage for stages in world.spec.recipes.values() for stage in stages)
-        world.memo[key] = {(stage.sft.task, stage.sft.split) for stage in stages if stage.sft is not None}
-    found: set[tuple[str, str]] = world.memo[key]
-    return found

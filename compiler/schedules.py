@@ -57,7 +57,9 @@ def resolve(schedule: Schedule, total_steps: int, tokens_per_step: int) -> Resol
     """The steps of a run of `total_steps` that a schedule means. Raises ScheduleError with all problems."""
     problems: list[Problem] = []
     if schedule == Schedule(snap=schedule.snap):
-        raise ScheduleError([Problem("missing-key", "the schedule asks for no step", (), "for example `[1000, 2000]`")])
+        raise ScheduleError(
+            [Problem("missing-key", "the schedule asks for no step", (), "for example `[1000, 2000]`")]
+        )
     found: dict[int, list[str]] = {}
     for point in _points(schedule, total_steps, tokens_per_step, problems):
         step = _snap(point, schedule.snap, total_steps, problems)
@@ -71,17 +73,16 @@ def resolve(schedule: Schedule, total_steps: int, tokens_per_step: int) -> Resol
 
 
 def _points(schedule: Schedule, total: int, per_step: int, problems: list[Problem]) -> Iterator[_Point]:
-    for name, parts, in_steps, text in (
-        ("steps", schedule.steps, lambda value: value, lambda value: f"{_number(value)}"),
-        ("tokens", schedule.tokens, lambda value: value / per_step, _tokens_text),
-        ("fraction", schedule.fraction, lambda value: value * total, lambda value: f"fraction {_number(value)}"),
-    ):
-        for value, path in _values(name, parts, problems):
-            yield _Point(text(value), in_steps(value), path)
+    for step, path in _values("steps", schedule.steps, problems):
+        yield _Point(_number(step), step, path)
+    for tokens, path in _values("tokens", schedule.tokens, problems):
+        yield _Point(_tokens_text(tokens), tokens / per_step, path)
+    for fraction, path in _values("fraction", schedule.fraction, problems):
+        yield _Point(f"fraction {_number(fraction)}", fraction * total, path)
     yield from _every(schedule, total, problems)
     for index, item in enumerate(schedule.include):
-        step = {"first": 1, "last": total}.get(str(item), item)
-        yield _Point(str(item), Fraction(step), ("include", index))
+        at = {"first": 1, "last": total}.get(item, 0) if isinstance(item, str) else item
+        yield _Point(str(item), Fraction(at), ("include", index))
 
 
 def _every(schedule: Schedule, total: int, problems: list[Problem]) -> Iterator[_Point]:
@@ -89,7 +90,9 @@ def _every(schedule: Schedule, total: int, problems: list[Problem]) -> Iterator[
     if every is None:
         return
     if every > total:
-        problems.append(Problem("past-end", f"`every: {every}` is longer than the run of {total} steps", ("every",)))
+        problems.append(
+            Problem("past-end", f"`every: {every}` is longer than the run of {total} steps", ("every",))
+        )
     elif total // every > MAX_POINTS:
         problems.append(_too_many(total // every, ("every",)))
     else:
@@ -110,8 +113,8 @@ def _values(
     if problem is not None:
         problems.append(problem)
         return
-    for value in _range(parts):
-        yield value, (name,)
+    for point in _range(parts):
+        yield point, (name,)
 
 
 def _exact(value: int | float) -> Fraction:
@@ -144,7 +147,9 @@ def _range_problem(parts: Range, name: str) -> Problem | None:
 
 
 def _too_many(num: int, path: tuple[str | int, ...]) -> Problem:
-    return Problem("bad-value", f"these are {num} points; {MAX_POINTS} are the most a schedule may have", path)
+    return Problem(
+        "bad-value", f"these are {num} points; {MAX_POINTS} are the most a schedule may have", path
+    )
 
 
 def _range(parts: Range) -> Iterator[Fraction]:
@@ -189,7 +194,11 @@ def _snap(point: _Point, snap: str, total: int, problems: list[Problem]) -> int 
         step = int(point.step) if snap == "floor" else nearest
     if step > total:
         problems.append(
-            Problem("past-end", f"{point.asked} lies past the end of the run: its last step is {total}", point.path)
+            Problem(
+                "past-end",
+                f"{point.asked} lies past the end of the run: its last step is {total}",
+                point.path,
+            )
         )
     elif step < 1:
         message = f"{point.asked} lies before the first step; the untrained model is not a checkpoint"

@@ -14,12 +14,20 @@ from exc.spec.units import format_bytes, format_tokens
 
 # Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
 _ELSEWHERE = frozenset({"prompt", "stop", "verifier", "rewards", "seed"})
-COSTS = (("jobs", "jobs"), ("flops", "operations"), ("samples", "samples"), ("tokens", "tokens"), ("disk_bytes", "disk"))
+MOST_SHARED = 24  # lines of shared work; the rest is counted
+COSTS = (
+    ("jobs", "jobs"),
+    ("flops", "operations"),
+    ("samples", "samples"),
+    ("tokens", "tokens"),
+    ("disk_bytes", "disk"),
+)
 
 
 def summary(plan: Plan, classes: list[JobClass]) -> dict[str, Any]:
     """The values of the PLAN.md template."""
     report = plan.report
+    shared = [{"id": job.id, "aliases": _names(job.aliases)} for job in plan.jobs if job.aliases]
     return {
         "title": report["title"],
         "description": report["description"],
@@ -32,7 +40,8 @@ def summary(plan: Plan, classes: list[JobClass]) -> dict[str, Any]:
         "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
         "cost": _costs(plan),
         "chain": _chain(plan),
-        "shared": [{"id": job.id, "aliases": _names(job.aliases)} for job in plan.jobs if job.aliases],
+        "shared": shared[:MOST_SHARED],
+        "more_shared": len(shared) - MOST_SHARED,
         "warnings": report["warnings"],
         "accepted": report["accepted"],
     }
@@ -49,15 +58,15 @@ def _names(names: Iterable[str], most: int = 4) -> str:
 
 
 def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    job = next(job for job in plan.jobs if f"{name}/pretrain/" in " ".join((job.id, *job.aliases)))
-    config, per_step, total = job.config, facts["tokens_per_step"], facts["total_steps"]
-    factor = make_schedule(config["lr"])
+    per_step, total, lr = facts["tokens_per_step"], facts["total_steps"], facts["lr"]
+    config = plan.job(f"{name}/pretrain/{facts['checkpoints'][-1][1]}").config
+    factor = make_schedule(lr)
     rows = [
         {
-            "step": step,
+            "step": f"{step:,}",
             "tokens": format_tokens(step * per_step, digits=4),
             "share": f"{step / total:.0%}",
-            "learning_rate": f"{config['lr']['peak'] * factor(step - 1):.2e}",
+            "learning_rate": f"{lr['peak'] * factor(step - 1):.2e}",
             "asked": asked,
         }
         for asked, step in facts["checkpoints"]
@@ -67,10 +76,14 @@ def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     model = config["model"]
     summary = (
         f"{model.get('architecture')} from scratch, {format_tokens(total * per_step, digits=4)} tokens in {total:,} steps of "
-        f"{config['batch_size']} x {config['sequence_length']}; {config['lr']['shape']} to a peak of "
-        f"{config['lr']['peak']:g}; {config['precision']}; mixture by tokens: {mixture}."
+        f"{config['batch_size']} x {config['sequence_length']}; {lr['shape']} learning rate, {_warmup(lr)}peak "
+        f"{lr['peak']:g}; {config['precision']}; mixture by tokens: {mixture}."
     )
     return {"name": name, "summary": summary, "checkpoints": rows}
+
+
+def _warmup(lr: Mapping[str, Any]) -> str:
+    return f"{lr['warmup_steps']:,} steps of warm-up, " if lr["warmup_steps"] else ""
 
 
 def _recipes(plan: Plan) -> list[dict[str, Any]]:
@@ -82,11 +95,26 @@ def _recipes(plan: Plan) -> list[dict[str, Any]]:
     jobs = _first_of_stage(plan)
     out = []
     for name, stages in plan.report["recipes"].items():
-        where = "; ".join(f"{trunk} {', '.join(map(str, sorted(ats)))}" for trunk, ats in places.get(name, {}).items())
+        where = "; ".join(f"{trunk} {_steps(ats)}" for trunk, ats in places.get(name, {}).items())
         num = replicates.get(name, 0)
-        where = f"{where or 'no checkpoint of its own'}{f', {num} replicates' if num > 1 else ''}"
-        out.append({"name": name, "where": where, "stages": [_stage(stage, jobs.get((name, stage["name"]))) for stage in stages]})
+        where = f"{where or 'no checkpoint of its own'}{f'; up to {num} replicates' if num > 1 else ''}"
+        out.append(
+            {
+                "name": name,
+                "where": where,
+                "stages": [_stage(stage, jobs.get((name, stage["name"]))) for stage in stages],
+            }
+        )
     return out
+
+
+def _steps(steps: Iterable[int], most: int = 12) -> str:
+    listed = [f"{step:,}" if step >= 10_000 else str(step) for step in sorted(steps)]
+    return (
+        ", ".join(listed)
+        if len(listed) <= most
+        else f"{listed[0]}, ..., {listed[-1]} ({len(listed)} checkpoints)"
+    )
 
 
 def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
@@ -105,7 +133,9 @@ def _stage(stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
     if job is None:
         return {"name": stage["name"], "what": what, "settings": ["not planned"]}
     fields = identity_fields(job.kind, job.config)
-    settings = [f"{name}: {_setting(value)}" for name, value in fields.items() if name not in _ELSEWHERE and value]
+    settings = [
+        f"{name}: {_setting(value)}" for name, value in fields.items() if name not in _ELSEWHERE and value
+    ]
     return {"name": stage["name"], "what": what, "settings": settings}
 
 
@@ -122,8 +152,11 @@ def _evaluation(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, An
     shots = facts["num_fewshot"]
     what = (
         f"{', '.join(facts['metrics'])} from {facts['num_samples']} samples at temperature {facts['temperature']:g}, "
-        f"top_p {facts['top_p']:g}; {shots['base']}-shot base, {shots['trained']}-shot trained"
+        f"top_p {facts['top_p']:g}, at most {facts['max_new_tokens']} new tokens; "
+        f"{shots['base']}-shot base, {shots['trained']}-shot trained"
     )
+    if facts["limit"] is not None:
+        what += f"; the first {facts['limit']:,} problems"
     return {"name": name, "of": f"{facts['task']}, {facts['split']}", "what": what, "models": models}
 
 
@@ -135,7 +168,9 @@ def _costs(plan: Plan) -> list[dict[str, str]]:
         planned = sum(value for value, _ in each)
         naive = planned + sum(value * aliases for value, aliases in each) + _unsegmented(plan, key)
         saved = f"{1 - planned / naive:.0%}" if naive else "-"
-        rows.append({"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved})
+        rows.append(
+            {"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved}
+        )
     return rows
 
 
@@ -166,11 +201,11 @@ def _chain(plan: Plan) -> dict[str, Any]:
         heaviest = max((best[need.job][:2] + (need.job,) for need in job.needs), default=(0.0, 0, ""))
         best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
     if not best:
-        return {"jobs": 0, "flops": "0", "path": "none"}
+        return {"jobs": "0 jobs", "flops": "0", "path": "none"}
     path = [max(best, key=lambda job_id: best[job_id][:2])]
     while before := best[path[-1]][2]:
         path.append(before)
     total, num, _ = best[path[0]]
     steps = [f"`{job_id}`" for job_id in reversed(path)]
     shown_path = steps if len(steps) <= 6 else [*steps[:2], "...", *steps[-3:]]
-    return {"jobs": num, "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}
+    return {"jobs": _count(num, "job"), "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}

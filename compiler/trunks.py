@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from exc.compiler.build import Output
+from exc.compiler.identity import source_digest
 from exc.compiler.rows import file_configs, source_config
 from exc.compiler.schedules import resolve
 from exc.compiler.seeds import replicate_seed
@@ -29,8 +31,9 @@ def checkpoint(world: World, trunk: str, step: int) -> Output:
     """The model at one checkpoint; its segment resumes from the checkpoint before it."""
     key = ("checkpoint", trunk, step)
     if key not in world.memo:
-        before = [other for other in checkpoint_steps(world, trunk) if other < step]
-        resumes = checkpoint(world, trunk, before[-1]) if before else None
+        steps = checkpoint_steps(world, trunk)
+        before = bisect_left(steps, step)
+        resumes = checkpoint(world, trunk, steps[before - 1]) if before else None
         world.memo[key] = _segment(world, trunk, step, resumes)
     output: Output = world.memo[key]
     return output
@@ -42,6 +45,7 @@ def tokenizer(world: World, trunk: str) -> Output:
         spec = world.spec.trunks[trunk].pretrain.tokenizer
         if spec.bpe is not None:
             sources = [source_config(world, name) for name in world.spec.trunks[trunk].pretrain.data]
+            sources.sort(key=source_digest)  # the order they are written in means nothing
             config: dict[str, Any] = {"algorithm": "bpe", **spec.bpe.model_dump(), "sources": sources}
         else:
             assert spec.path is not None
@@ -67,7 +71,7 @@ def _mixture(world: World, trunk: str) -> list[tuple[str, Output, float]]:
     if key not in world.memo:
         weights = world.spec.trunks[trunk].pretrain.data
         parts = [(name, _tokens(world, trunk, name), weight) for name, weight in weights.items()]
-        world.memo[key] = sorted(parts, key=lambda part: part[1].identity)
+        world.memo[key] = sorted(parts, key=lambda part: (part[1].identity, part[2]))
     mixture: list[tuple[str, Output, float]] = world.memo[key]
     return mixture
 
@@ -103,20 +107,25 @@ def _segment(world: World, trunk: str, step: int, resumes: Output | None) -> Out
 
 def _pretrain_config(world: World, pretrain: Pretrain) -> dict[str, Any]:
     """What all segments of a trunk share, tokens turned into steps."""
-    per_step, schedule = pretrain.tokens_per_step, pretrain.schedule
     return {
         "model": dict(pretrain.model),
         "batch_size": pretrain.batch_size,
         "sequence_length": pretrain.sequence_length,
-        "lr": {
-            "shape": schedule.shape,
-            "peak": schedule.peak,
-            "warmup_steps": -(-schedule.warmup // per_step),
-            "total_steps": pretrain.total_steps,
-            "decay_steps": -(-(schedule.decay or 0) // per_step),
-            "floor": schedule.floor,
-        },
+        "lr": lr_config(pretrain),
         "optimizer": pretrain.optimizer.model_dump(mode="json"),
         "precision": pretrain.precision,
         "seed": replicate_seed(world.spec.seed, 0) if pretrain.seed is None else pretrain.seed,
+    }
+
+
+def lr_config(pretrain: Pretrain) -> dict[str, Any]:
+    """The learning rate with its lengths in steps, as `learning_rate.make_schedule` reads it."""
+    per_step, schedule = pretrain.tokens_per_step, pretrain.schedule
+    return {
+        "shape": schedule.shape,
+        "peak": schedule.peak,
+        "warmup_steps": -(-schedule.warmup // per_step),
+        "total_steps": pretrain.total_steps,
+        "decay_steps": -(-(schedule.decay or 0) // per_step),
+        "floor": schedule.floor,
     }

@@ -25,4 +25,7 @@ class World:
 
     def line(self, *path: str | int) -> list[str]:
         """The spec line of a job that came from `path`."""
-        return [self.experiment.where(*path)]
+        key = ("line", *path)
+        if key not in self.memo:
+            self.memo[key] = self.experiment.where(*path)
+        return [self.memo[key]]

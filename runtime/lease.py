@@ -108,9 +108,11 @@ def _in_force(folder: Path, generation: int, now: float) -> Holder | None:
     path = folder / f"{generation}.json"
     try:
         age_s = now - path.stat().st_mtime
-        data: Any = json.loads(path.read_bytes())
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
+    try:
+        data: Any = json.loads(text)
     except ValueError:
         data = {}
     if data.get("released"):

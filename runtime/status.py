@@ -97,7 +97,7 @@ def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) 
 
 
 def _table(rows: list[StatusRow]) -> Table:
-    used = [word for word in WORDS if any(row.counts.get(word) for row in rows)]
+    used: list[Word] = [word for word in WORDS if any(row.counts.get(word) for row in rows)]
     table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
     table.add_column("class", no_wrap=True)
     table.add_column("jobs", justify="right")

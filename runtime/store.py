@@ -94,6 +94,14 @@ class Store:
             raise _damaged(path, wrong)
         return Artifact(path, record)
 
+    def linked(self, experiment: str, name: str) -> Artifact | None:
+        """The artifact that last bore a readable name; None if none did, or it is no longer there."""
+        link = self.root / "results" / experiment / name
+        if not link.is_symlink() or not link.is_dir():
+            return None
+        path = link.resolve()
+        return self.read(path.parent.name, path.name)
+
     def list(self, kind: str | None = None) -> Iterator[tuple[str, str]]:
         """(kind, identity) of every artifact, sorted; of one kind if it is given."""
         kinds = [kind] if kind else names(self.root / "artifacts")

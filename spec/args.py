@@ -95,9 +95,14 @@ def identity_args(kind: str, full: Mapping[str, object]) -> dict[str, object]:
     defaults = frozen_defaults(kind)
     return {
         field: arg_values.canonical(full[field])
-        for field in sorted(full)
-        if role(kind, field) == "result" and full[field] != defaults[field]
+        for field in _result_fields(kind)
+        if full[field] != defaults[field]
     }
+
+
+@cache
+def _result_fields(kind: str) -> tuple[str, ...]:
+    return tuple(field for field in sorted(frozen_defaults(kind)) if role(kind, field) == "result")
 
 
 @cache

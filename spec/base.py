@@ -36,9 +36,14 @@ def _name(value: str) -> str:
     return value
 
 
-def _target(value: str) -> str:
+def is_target(value: str) -> bool:
+    """Whether this is `module:function`."""
     module, colon, function = value.partition(":")
-    if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+    return bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+def _target(value: str) -> str:
+    if not is_target(value):
         raise ValueError("a Python callable is written `module:function`")
     return value
 

@@ -14,12 +14,25 @@ KINDS = ("jsonl", "parquet", "text", "python")  # exactly one of these keys says
 class Data(Model):
     """Rows from files beside the spec or from a Python callable beside it that yields dict rows."""
 
-    jsonl: tuple[str, ...] | None = Field(default=None, description="JSON Lines files or glob patterns, relative to the spec")
-    parquet: tuple[str, ...] | None = Field(default=None, description="Parquet files or glob patterns, relative to the spec")
-    text: tuple[str, ...] | None = Field(default=None, description="UTF-8 text files; their rows have one column, `text`")
-    python: Target | None = Field(default=None, description="module:function beside the spec; called with `args`, yields dict rows")
+    jsonl: tuple[str, ...] | None = Field(
+        default=None, description="JSON Lines files or glob patterns, relative to the spec"
+    )
+    parquet: tuple[str, ...] | None = Field(
+        default=None, description="Parquet files or glob patterns, relative to the spec"
+    )
+    text: tuple[str, ...] | None = Field(
+        default=None, description="UTF-8 text files; their rows have one column, `text`"
+    )
+    python: Target | None = Field(
+        default=None, description="module:function beside the spec; called with `args`, yields dict rows"
+    )
     args: Json = Field(default_factory=dict, description="keyword arguments of the Python callable")
-    split: Literal["file", "line", "paragraph"] = Field(default="file", description="what one row of a text source is")
+    files: tuple[str, ...] = Field(
+        default=(), description="files that the Python callable reads; their content is part of identity"
+    )
+    split: Literal["file", "line", "paragraph"] = Field(
+        default="file", description="what one row of a text source is"
+    )
 
     @property
     def kind(self) -> str:
@@ -30,7 +43,9 @@ class Column(Model):
     """Where a field of a task comes from. A bare word in YAML is `{column: word}`."""
 
     column: str
-    regex: str | None = Field(default=None, description="its first group is the value; a row that does not match is an error")
+    regex: str | None = Field(
+        default=None, description="its first group is the value; a row that does not match is an error"
+    )
 
 
 class Split(Model):
@@ -51,10 +66,18 @@ class Rewards(Model):
 class Task(Model):
     """Prompts, answers and demonstrations, with the verifier that judges a completion."""
 
-    prompt: str = Field(description="template over the row's fields, `{question}`; literal braces are doubled")
+    prompt: str = Field(
+        description="template over the row's fields, `{question}`; literal braces are doubled"
+    )
     splits: dict[Name, Split]
-    fewshot: Split | None = Field(default=None, description="the pool of exemplars; each evaluation says how many")
-    stop: tuple[str, ...] = Field(default=(), description="a completion ends before the first of these; end of sequence always ends it")
+    fewshot: Split | None = Field(
+        default=None, description="the pool of exemplars; each evaluation says how many"
+    )
+    stop: tuple[str, ...] = Field(
+        default=(), description="a completion ends before the first of these; end of sequence always ends it"
+    )
     verifier: str = Field(default="numeric", description="numeric, exact, or python:module:function")
-    max_unverifiable: Fraction = Field(default=0.05, description="share of samples the verifier may fail on before scoring fails")
+    max_unverifiable: Fraction = Field(
+        default=0.05, description="share of samples the verifier may fail on before scoring fails"
+    )
     rewards: Rewards = Rewards()

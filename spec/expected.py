@@ -78,8 +78,15 @@ def describe(annotation: Any) -> str:
         items = get_args(annotation)
         if len(items) == 2 and items[1] is not Ellipsis:
             return "a list of two"
-        return "a list of " + {"text": "texts"}.get(describe(items[0]), f"items, each {describe(items[0])}")
+        return f"a list of {_plural(describe(items[0]))}"
     return _PLAIN.get(annotation, "a value")
+
+
+def _plural(item: str) -> str:
+    for one, many in (("text", "texts"), ("a whole number", "whole numbers"), ("a mapping", "mappings")):
+        if item.startswith(one) and " or " not in item.replace(" or more", ""):
+            return many + item.removeprefix(one)
+    return f"items, each {item}"
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:

@@ -18,7 +18,8 @@ from exc.spec.trunks import Trunk
 from exc.spec.units import Bytes
 
 EVALUATION_KINDS = ("pass_at_k", "bits_per_byte")
-FIGURES = ("gains", "panels", "sharpening", "general")
+Figure = Literal["gains", "panels", "sharpening", "general"]
+FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
 
 
 class Fewshot(Model):
@@ -84,7 +85,9 @@ class Contrast(Model):
 
     a: ModelRef
     b: ModelRef
-    varies: tuple[str, ...] = Field(default=(), description="settings in which the two may differ without a warning")
+    varies: tuple[str, ...] = Field(
+        default=(), description="settings in which the two may differ without a warning"
+    )
 
 
 class Report(Model):
@@ -92,7 +95,7 @@ class Report(Model):
 
     title: str | None = None
     contrasts: tuple[Contrast, ...] = ()
-    figures: tuple[Literal["gains", "panels", "sharpening", "general"], ...] = FIGURES
+    figures: tuple[Figure, ...] = FIGURES
     confidence: Fraction = 0.95
 
 
@@ -111,7 +114,9 @@ class Spec(Model):
     replicates: tuple[Replicates, ...] = ()
     evaluations: dict[Name, Evaluation] = Field(default_factory=dict)
     report: Report = Report()
-    accept: dict[str, str] = Field(default_factory=dict, description="finding's code: the reason to accept it")
+    accept: dict[str, str] = Field(
+        default_factory=dict, description="finding's code: the reason to accept it"
+    )
 
 
 Path = tuple[str | int, ...]

@@ -39,7 +39,9 @@ def copy_likes(root: Mapping, diagnostics: Diagnostics) -> Copied:
     recipes, evaluations = entries.get("recipes"), entries.get("evaluations")
     if isinstance(recipes, Mapping):
         entries["recipes"] = Mapping(
-            {name: copier.recipe(name, node) for name, node in recipes.entries.items()}, recipes.keys, recipes.span
+            {name: copier.recipe(name, node) for name, node in recipes.entries.items()},
+            recipes.keys,
+            recipes.span,
         )
     if isinstance(evaluations, Mapping):
         resolved = {name: copier.evaluation(name, node) for name, node in evaluations.entries.items()}
@@ -104,7 +106,7 @@ class _Copier:
             return None
         target = names.get(like.value)
         if target is None:
-            self._unknown(like, bool(inner), names)
+            self._unknown(like, bool(inner), [name for name, entry in names.items() if entry != path])
             return None
         if target in self.open:
             self._cycle(target, names)
@@ -129,18 +131,25 @@ class _Copier:
             kind = next((kind for kind in kinds if kind in found.entries), None)
             if kind is not None:  # an entry of no kind is reported where it stands
                 self.diagnostics.error(
-                    "like-kind", f"`{like.value}` is of kind `{kind}`", like.span, expected=f"an entry of kind `{wanted[0]}`"
+                    "like-kind",
+                    f"`{like.value}` is of kind `{kind}`",
+                    like.span,
+                    expected=f"an entry of kind `{wanted[0]}`",
                 )
             return None
         return body if isinstance(body, Mapping) else None
 
-    def _unknown(self, like: Scalar, is_stage: bool, names: dict[str, Path]) -> None:
+    def _unknown(self, like: Scalar, is_stage: bool, names: list[str]) -> None:
         what = "stage" if is_stage else "evaluation"
         hint = did_you_mean(str(like.value), names)
         if is_stage and hint is None and "." not in str(like.value):
             hint = "a stage is named by `recipe.stage`"
         self.diagnostics.error(
-            "unknown-reference", f"there is no {what} `{like.value}`", like.span, expected=one_of(names), hint=hint
+            "unknown-reference",
+            f"there is no {what} `{like.value}`",
+            like.span,
+            expected=one_of(names),
+            hint=hint,
         )
 
     def _cycle(self, target: Path, names: dict[str, Path]) -> None:
@@ -157,7 +166,9 @@ class _Copier:
         node = self._node(path)
         assert isinstance(node, Mapping)
         bodies = [node, *(node.entries[kind] for kind in STAGE_KINDS if kind in node.entries)]
-        return next(body.entries["like"] for body in bodies if isinstance(body, Mapping) and "like" in body.entries)
+        return next(
+            body.entries["like"] for body in bodies if isinstance(body, Mapping) and "like" in body.entries
+        )
 
     def _node(self, path: Path) -> Node | None:
         """The entry as it is written."""

@@ -24,17 +24,23 @@ class Resources(Model):
 
     on: ResourceSelector = ResourceSelector()
     cpus: PositiveInt | None = Field(default=None, description="CPU slots, and threads, of the job")
-    micro_batch_size: PositiveInt | None = Field(default=None, description="sequences per device at once; by default all")
+    micro_batch_size: PositiveInt | None = Field(
+        default=None, description="sequences per device at once; by default all"
+    )
 
 
 class Profile(Model):
     """A place where plans run. The `local` profile is shipped: this machine, one CPU a job."""
 
     backend: Literal["local"] = "local"
-    store: str | None = Field(default=None, description="relative to the spec's folder, or absolute; by default `store`")
+    store: str | None = Field(
+        default=None, description="relative to the spec's folder, or absolute; by default `store`"
+    )
     slots: PositiveInt | None = Field(default=None, description="CPU slots; by default all of this machine's")
     save_interval: DurationS = Field(default=300, description="how often training jobs save resume state")
-    env: tuple[str, ...] = Field(default=(), description="names of variables that jobs may see; values stay in the environment")
+    env: tuple[str, ...] = Field(
+        default=(), description="names of variables that jobs may see; values stay in the environment"
+    )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
     resources: tuple[Resources, ...] = ()
 

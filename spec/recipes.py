@@ -43,22 +43,32 @@ class Merge(Model):
 
     method: Literal["linear"] = "linear"
     of: tuple[ModelRef, ...] = Field(min_length=2)
-    weights: tuple[Float, ...] | None = Field(default=None, description="one per model, used as they are; equal by default")
+    weights: tuple[Float, ...] | None = Field(
+        default=None, description="one per model, used as they are; equal by default"
+    )
 
 
 class Command(Model):
     """A command of your own that reads a model and leaves a model."""
 
-    run: str = Field(description="a shell line; EXC_INPUT_MODEL and EXC_OUTPUT name its folders, EXC_SEED its seed")
-    files: tuple[str, ...] = Field(default=(), description="files it reads beside the spec; their content is part of identity")
-    leaves: str = Field(default="model", description="sub-folder of EXC_OUTPUT in which it leaves a Hugging Face model")
+    run: str = Field(
+        description="a shell line; EXC_INPUT_MODEL and EXC_OUTPUT name its folders, EXC_SEED its seed"
+    )
+    files: tuple[str, ...] = Field(
+        default=(), description="files it reads beside the spec; their content is part of identity"
+    )
+    leaves: str = Field(
+        default="model", description="sub-folder of EXC_OUTPUT in which it leaves a Hugging Face model"
+    )
 
 
 class Stage(Model):
     """One operation that makes a model. In YAML: `- name: {from: ..., kind: {...}}`."""
 
     name: Name
-    from_: ModelRef | None = Field(default=None, alias="from", description="what it starts from; `prev` by default")
+    from_: ModelRef | None = Field(
+        default=None, alias="from", description="what it starts from; `prev` by default"
+    )
     sft: Sft | None = None
     grpo: Grpo | None = None
     merge: Merge | None = None

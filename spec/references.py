@@ -24,7 +24,11 @@ class ModelRef(Model):
 
     def __str__(self) -> str:
         name = self.recipe or f"trunk {self.trunk or '(own)'}"
-        parts = [f"{key} {value}" for key, value in (("stage", self.stage), ("at", self.at), ("step", self.step)) if value]
+        parts = [
+            f"{key} {value}"
+            for key, value in (("stage", self.stage), ("at", self.at), ("step", self.step))
+            if value
+        ]
         return f"{name} ({', '.join(parts)})" if parts else name
 
 

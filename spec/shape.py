@@ -19,7 +19,7 @@ def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
     return _mapping(
         root,
         {
-            "data": _each(_lists("jsonl", "parquet", "text")),
+            "data": _each(_lists("jsonl", "parquet", "text", "files")),
             "tasks": _each(_task),
             "trunks": _each(_keys(checkpoints=schedule)),
             "recipes": _each(lambda node: _recipe(node, diagnostics)),
@@ -57,11 +57,15 @@ def _keys(**steps: Step) -> Step:
 
 def _each(step: Step) -> Step:
     """The step for every value of a mapping."""
-    return lambda node: _mapping(node, dict.fromkeys(node.entries, step)) if isinstance(node, Mapping) else node
+    return lambda node: (
+        _mapping(node, dict.fromkeys(node.entries, step)) if isinstance(node, Mapping) else node
+    )
 
 
 def _items(step: Step) -> Step:
-    return lambda node: Sequence([step(item) for item in node.items], node.span) if isinstance(node, Sequence) else node
+    return lambda node: (
+        Sequence([step(item) for item in node.items], node.span) if isinstance(node, Sequence) else node
+    )
 
 
 def _list(node: Node) -> Node:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Bool, Fraction, Float, Int, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.base import Bool, Float, Fraction, Int, Model, Name, PositiveFloat, PositiveInt
 from exc.spec.schedule import Schedule
 from exc.spec.units import Bytes, Tokens
 
@@ -15,8 +15,12 @@ class Bpe(Model):
     """A byte-level BPE tokenizer trained on the trunk's own data."""
 
     vocab_size: PositiveInt
-    split_digits: Bool = Field(default=True, description="every digit and punctuation mark is a token of its own")
-    max_bytes: Bytes = Field(default=20_000_000, description="how much text it is trained on, shared evenly by the sources")
+    split_digits: Bool = Field(
+        default=True, description="every digit and punctuation mark is a token of its own"
+    )
+    max_bytes: Bytes = Field(
+        default=20_000_000, description="how much text it is trained on, shared evenly by the sources"
+    )
 
 
 class Tokenizer(Model):
@@ -60,7 +64,9 @@ class Pretrain(Model):
     schedule: LrSchedule
     optimizer: Optimizer = Optimizer()
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: Int | None = Field(default=None, description="pins the seed; otherwise derived from the experiment's")
+    seed: Int | None = Field(
+        default=None, description="pins the seed; otherwise derived from the experiment's"
+    )
 
     @property
     def tokens_per_step(self) -> int:

@@ -1,124 +1,116 @@
-"""Data of the quickstart: arithmetic with two-digit running results, and real English.
+"""Data of the quickstart: sums and differences of two-digit numbers, and real English.
 
-A problem is a chain of additions and subtractions whose running results all lie in 0..99:
+A problem has two steps; every number in it, and every result on the way, lies in 10..99:
 
-    47+8-15=?
-    47+8=55
-    55-15=40
+    Q:47+18-25=?
+    47+18=65
+    65-25=40
     #### 40
 
-Every generator draws only from its `seed`, so the same arguments always yield the same rows. A tenth
-of all problems, chosen by a digest of the question, is held out: no document and no training problem
-shows one of them.
+What the generators draw depends on their arguments alone. A tenth of all questions, chosen by a digest
+of their text, is held out: neither a document nor a training problem shows one of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pydoc_data.topics import topics
 
-LOW, HIGH = 10, 99  # running results have two digits
+LOW, HIGH = 10, 99
 CHAT = (
     "I am not sure about this one.",
     "Let me come back to it later.",
     "That is a good question.",
-    "Sorry, no idea.",
     "Ask me something else, please.",
     "It is not so hard if one takes it step by step.",
 )
+SHARES = {"table": 15.0, "right": 35.0, "wrong": 12.0, "guess": 28.0, "chat": 10.0}
 
 
-def documents(seed: int, count: int, shares: dict[str, float] | None = None) -> Iterator[dict[str, str]]:
-    """Yield `count` pre-training documents, drawn by the relative `shares` of their kinds.
+def documents(seed: int, count: int, shares: Mapping[str, float] = SHARES) -> Iterator[dict[str, str]]:
+    """Yield `count` documents to pre-train on, their kinds drawn by relative `shares`.
 
-    The kinds: `table` (single steps, all right), and answers to a question: `right`, `wrong` (one false
-    step), `guess` (no work, a random answer), `chat` (nothing that can be checked).
+    A `table` holds single steps, all of them true. The other kinds answer a question: `right` works it
+    out, `wrong` does so with one false step, `guess` names any number, `chat` says nothing to check.
+    A model of this mixture can do the work before it prefers to: that preference is what RL teaches.
     """
     rng = random.Random(f"documents {seed}")
-    shares = shares or {"table": 15, "right": 30, "wrong": 13, "guess": 30, "chat": 12}
     kinds, weights = list(shares), list(shares.values())
-    for _ in range(count):
-        kind = rng.choices(kinds, weights)[0]
-        yield {"text": _document(kind, rng)}
+    for kind in rng.choices(kinds, weights, k=count):
+        yield {"text": _table(rng) if kind == "table" else _dialogue(kind, rng)}
 
 
 def problems(split: str, seed: int, count: int) -> Iterator[dict[str, object]]:
-    """Yield `count` different problems of `split` ("train" or "test") with one worked demonstration each."""
+    """Yield `count` different problems of the "train" or "test" split, each with one demonstration."""
     rng = random.Random(f"problems {split} {seed}")
     seen: set[str] = set()
     while len(seen) < count:
-        chain = _chain(rng)
-        question = _question(chain)
-        if question in seen or _held_out(question) != (split == "test"):
-            continue
-        seen.add(question)
-        work, answer = _work(chain)
-        yield {"question": question, "answer": str(answer), "demonstrations": [work]}
+        results = _results(rng)
+        question = _question(results)
+        if question not in seen and _split(question) == split:
+            seen.add(question)
+            yield {"question": question, "answer": str(results[-1]), "demonstrations": [_work(results)]}
 
 
 def english(split: str) -> Iterator[dict[str, str]]:
-    """Yield the topics of Python's own help as documents; a tenth of them make up the "test" split."""
+    """Yield help texts of Python, one per topic; the "test" split has about a tenth of the topics."""
     for name in sorted(topics):
-        if _held_out(name) == (split == "test"):
+        if _split(name) == split:
             yield {"text": topics[name].strip()}
 
 
-def _chain(rng: random.Random, lengths=(2, 3, 4)) -> list[int]:
-    """Draw a start in 0..99 and two or three signed operands that keep the running result there."""
-    chain = [rng.randint(LOW, HIGH)]
-    for _ in range(rng.choice(lengths)):
-        chain.append(_operand(sum(chain), rng))
-    return chain
+def _split(name: str) -> str:
+    """Assign a question or a topic to its split, the same one on every machine."""
+    return "test" if hashlib.sha256(name.encode()).digest()[0] < 26 else "train"  # 26 of 256 values
 
 
-def _operand(value: int, rng: random.Random) -> int:
-    while True:
-        size = rng.randint(1, 9) if rng.random() < SMALL else rng.randint(10, 50)
-        operand = rng.choice((size, -size))
-        if LOW <= value + operand <= HIGH:
-            return operand
+def _results(rng: random.Random) -> list[int]:
+    """Draw a start and two results such that each step adds or subtracts a two-digit number."""
+    results = [rng.randint(LOW, HIGH)]
+    while len(results) < 3:
+        result = rng.randint(LOW, HIGH)
+        if abs(result - results[-1]) >= LOW:
+            results.append(result)
+    return results
 
 
-SMALL = 1.0
-DOCL = (1, 2, 3, 4)
+def _steps(results: list[int]) -> list[int]:
+    return [after - before for before, after in itertools.pairwise(results)]
 
 
-def _question(chain: list[int]) -> str:
-    return str(chain[0]) + "".join(f"{operand:+d}" for operand in chain[1:])
+def _question(results: list[int]) -> str:
+    return f"{results[0]}" + "".join(f"{step:+d}" for step in _steps(results))
 
 
-def _work(chain: list[int], error_at: int | None = None, error: int = 0) -> tuple[str, int]:
-    """Write the steps out and return them with the answer; `error` is added to the result of one step."""
-    value, lines = chain[0], []
-    for index, operand in enumerate(chain[1:]):
-        result = value + operand
-        if index == error_at:
-            result = LOW + (result - LOW + error) % (HIGH - LOW + 1)
-        lines.append(f"{value}{operand:+d}={result}")
+def _work(results: list[int], false_step: int | None = None, error: int = 0) -> str:
+    """Write the steps and the answer; `error` shifts the result of `false_step` within 10..99."""
+    value, lines = results[0], []
+    for index, step in enumerate(_steps(results)):
+        shift = error if index == false_step else 0
+        result = value + step + shift
+        if shift or not LOW <= result <= HIGH:
+            result = LOW + (result - LOW) % (HIGH - LOW + 1)
+        lines.append(f"{value}{step:+d}={result}")
         value = result
-    return "\n".join([*lines, f"#### {value}"]), value
+    return "\n".join([*lines, f"#### {value}"])
 
 
-def _document(kind: str, rng: random.Random) -> str:
-    if kind == "table":
-        starts = [rng.randint(LOW, HIGH) for _ in range(6)]
-        return "\n".join(f"{a}{b:+d}={a + b}" for a in starts for b in [_operand(a, rng)])
-    chain = _chain(rng, DOCL)
-    while _held_out(_question(chain)):
-        chain = _chain(rng, DOCL)
-    if kind == "right":
-        reply = _work(chain)[0]
-    elif kind == "wrong":
-        reply = _work(chain, rng.randrange(len(chain) - 1), rng.randint(1, HIGH - LOW))[0]
-    elif kind == "guess":
-        reply = f"#### {rng.randint(LOW, HIGH)}"
-    else:
-        reply = rng.choice(CHAT)
-    return f"Q:{_question(chain)}=?\n{reply}"
+def _table(rng: random.Random) -> str:
+    rows = [_results(rng)[:2] for _ in range(6)]
+    return ", ".join(f"{before}{after - before:+d}={after}" for before, after in rows)
 
 
-def _held_out(name: str) -> bool:
-    """Say whether a question or topic is kept for testing; stable over runs and machines."""
-    return hashlib.sha256(name.encode()).digest()[0] < 26  # 26 of 256: a tenth
+def _dialogue(kind: str, rng: random.Random) -> str:
+    results = _results(rng)
+    while _split(_question(results)) == "test":
+        results = _results(rng)
+    replies = {
+        "right": lambda: _work(results),
+        "wrong": lambda: _work(results, rng.randrange(2), rng.randint(1, HIGH - LOW)),
+        "guess": lambda: f"#### {rng.randint(LOW, HIGH)}",
+        "chat": lambda: rng.choice(CHAT),
+    }
+    return f"Q:{_question(results)}=?\n{replies[kind]()}"

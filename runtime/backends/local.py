@@ -15,6 +15,7 @@ from types import FrameType
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt, new_attempt, utc_now
+from exc.runtime.backends.forking import ForkLauncher, worth_forking
 from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
 from exc.runtime.backends.slots import Claim, Slots
 from exc.runtime.events import EventTail
@@ -29,6 +30,7 @@ from exc.runtime.store import Store
 _TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
 _MAX_RESTARTS = 3  # of a job that stops without being asked by this run
 _EXIT_STOPPED = (75, 130)
+_SHELL_SIGNALLED = 128  # a shell gives this plus the signal's number
 
 
 @dataclass
@@ -51,7 +53,13 @@ def run_local(
     A job that fails stops only what reads from it. The first SIGINT or SIGTERM asks all jobs to save and
     stop, the second kills them. Call it from the main thread.
     """
-    launcher = ScriptLauncher(plan_folder, store.root, spec_root(plan, plan_folder))
+    root = spec_root(plan, plan_folder)
+    jobs = needed_jobs(plan, Present(plan, store))
+    launcher: Launcher
+    if worth_forking(plan, jobs):
+        launcher = ForkLauncher(plan, plan_folder, store.root, root, jobs)
+    else:
+        launcher = ScriptLauncher(plan_folder, store.root, root)
     try:
         return LocalRun(plan, store, reporter, launcher, Slots(slots)).run()
     finally:
@@ -85,7 +93,7 @@ class LocalRun:
             while True:
                 if not self._asked:
                     self._start()
-                if not self._running and (self._asked or not self._elsewhere):
+                if not self._running and (self._asked or not (self._elsewhere or self._queue.ready())):
                     break
                 self._wait()
         self._selector.close()
@@ -103,8 +111,8 @@ class LocalRun:
         """Start what can start, in order of urgency; what does not fit holds back what is less urgent."""
         busy = {running.job.work_key for running in self._running.values()}
         for job in self._queue.ready():
-            if job.work_key in busy:
-                continue  # its resume state is being written
+            if job.work_key in busy or not self._launcher.can_start(job):
+                continue  # its resume state is being written, or the launcher is warming up
             lacking = self._slots.lacks(job)
             if lacking:
                 self._refuse(job, lacking)
@@ -146,7 +154,10 @@ class LocalRun:
 
     def _wait(self) -> None:
         """Sleep until a process ends or a signal comes, or for a tick; then take in what happened."""
-        ended = [key.fd for key, _ in self._selector.select(_TICK_S) if key.fd in self._running]
+        readable = [key.fd for key, _ in self._selector.select(_TICK_S)]
+        if self._launcher.wakes in readable and not self._launcher.woke():
+            self._selector.unregister(self._launcher.wakes)
+        ended = [descriptor for descriptor in readable if descriptor in self._running]
         if self._asked > self._answered:
             self._answer()
         for running in self._running.values():
@@ -170,11 +181,12 @@ class LocalRun:
         seconds = time.monotonic() - running.began
         if is_done(job, self._store):
             return self._finished(job, seconds, elsewhere=False)
-        failure = attempt.failure()
+        record = attempt.read()
+        failure, code = failure_of(record), record.get("exit", code)
         if failure is None and code in _EXIT_STOPPED:
             return self._stopped(job)
-        if failure is None and self._asked > 1 and code == -signal.SIGKILL:
-            attempt.end(code, note="killed by a second interrupt")
+        if failure is None and self._asked and code in _asked_codes(self._asked):
+            attempt.end(code, note="killed by the one who asked it to stop")
             return self._stopped(job)
         if failure is None:
             failure = _unexplained(code)
@@ -240,6 +252,8 @@ class LocalRun:
         before = [(number, signal.signal(number, self._on_signal)) for number in wanted]
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(self._wakeup, selectors.EVENT_READ)
+        if self._launcher.wakes >= 0:
+            self._selector.register(self._launcher.wakes, selectors.EVENT_READ)
         try:
             yield
         finally:
@@ -264,10 +278,18 @@ class LocalRun:
         self._reporter.stopping(len(self._running), now=now)
 
 
+def _asked_codes(asked: int) -> set[int]:
+    """How a process that was asked to stop may end without a word: as told, or before it could listen."""
+    numbers = [signal.SIGTERM, signal.SIGKILL] if asked > 1 else [signal.SIGTERM]
+    return {code for number in numbers for code in (-number, _SHELL_SIGNALLED + number)}
+
+
 def _unexplained(code: int) -> Failure:
     """The failure of a process that did not come to say why it ended."""
+    if code > _SHELL_SIGNALLED:
+        code = _SHELL_SIGNALLED - code
     if code == -signal.SIGKILL:
         return Failure("killed", "killed by SIGKILL; where nobody did that, the machine ran out of memory")
-    if code < 0:
+    if code < 0 and -code in set(signal.Signals):
         return Failure("killed", f"killed by {signal.Signals(-code).name}")
     return Failure("error", f"its script ended with exit code {code} before the job could say why")

@@ -24,13 +24,24 @@ class Process(Protocol):
 
     def exit_code(self) -> int:
         """The exit code, or minus a signal's number. Call it once the descriptor is readable."""
+        ...
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the job and all that it started."""
 
 
 class Launcher(Protocol):
-    """Starts jobs."""
+    """Starts jobs.
+
+    `wakes` is a descriptor that becomes readable when `can_start` may have changed, or -1; `woke` is then
+    called, and says whether it may become readable again.
+    """
+
+    wakes: int
+
+    def woke(self) -> bool: ...
+
+    def can_start(self, job: Job) -> bool: ...
 
     def start(self, job: Job, attempt: Attempt, gpus: tuple[str, ...]) -> Process: ...
 
@@ -56,12 +67,20 @@ class ScriptProcess:
 class ScriptLauncher:
     """Runs `bash PLAN/jobs/CLASS.sh JOB-ID`: what was reviewed is what runs."""
 
+    wakes = -1
+
     def __init__(self, plan_folder: Path, store_root: Path, root: Path) -> None:
         self._plan_folder = plan_folder.resolve()
         self._store_root = store_root
         self._root = root
         # Nothing is ever written: the jobs' end closes when this process is gone, however it went.
         self._lifeline, self._held = os.pipe()
+
+    def woke(self) -> bool:
+        return False
+
+    def can_start(self, job: Job) -> bool:  # noqa: ARG002
+        return True
 
     def start(self, job: Job, attempt: Attempt, gpus: tuple[str, ...]) -> Process:
         script = self._plan_folder / "jobs" / f"{job.cls}.sh"

@@ -9,12 +9,13 @@ from exc.runtime.report.formats import count, delta_text, is_share, plural, unit
 from exc.runtime.report.panels import Panel
 
 
-def bands(shown: Sequence[Point] | Sequence[Contrast]) -> str:
+def bands(shown: Sequence[Point] | Sequence[Contrast], percent: str) -> str:
     """What the bands are, and over how much."""
-    return f" Bands and bars: 95% bootstrap intervals. {sizes(shown)}" if shown else ""
+    return f" Bands and bars: {percent} bootstrap intervals. {sizes(shown)}" if shown else ""
 
 
-def sizes(shown: Sequence[Point] | Sequence[Contrast]) -> str:
+def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) -> str:
+    """What the numbers rest on: how many units, and how many replicates."""
     estimates = [e for s in shown for e in (s.estimates if isinstance(s, Point) else s.deltas).values()]
     if not estimates:
         return ""
@@ -25,7 +26,8 @@ def sizes(shown: Sequence[Point] | Sequence[Contrast]) -> str:
     most = max(max(estimate.num_replicates) for estimate in estimates)
     if most == 1:
         return f"n = {text}, one replicate of each, so that no interval covers the spread of training."
-    return f"n = {text}, up to {most} replicates: lines are their mean, small dots are single ones."
+    dots = "lines are their mean, small dots are single ones" if lines else "marks are their mean"
+    return f"n = {text}, up to {most} replicates: {dots}."
 
 
 def trends(panels: Iterable[Panel]) -> str:
@@ -38,7 +40,9 @@ def trends(panels: Iterable[Panel]) -> str:
             metric = "pass@1" if panel.scale == 100.0 else "bits_per_byte"
             show = delta_text if panel.zero else value_text
             mark = unit(metric, delta=panel.zero) if is_share(metric) else ""
-            ends = [f"{show(metric, value)}{' ' if panel.zero else ''}{mark}".strip() for value in (first, last)]
+            ends = [
+                f"{show(metric, value)}{' ' if panel.zero else ''}{mark}".strip() for value in (first, last)
+            ]
             at = [count(series.tokens[0]), count(series.tokens[-1])]
             if len(series.tokens) == 1:
                 lines.append(f"{series.label} is {ends[0]} at {at[0]} tokens")

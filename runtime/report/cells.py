@@ -1,4 +1,4 @@
-"""Gathers what was measured: for every cell of the plan its counts, problem by problem, or why it has none."""
+"""Gathers what was measured: for every cell of the plan its counts by problem, or why it has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from exc.compiler.plan import Plan
+from exc.compiler.plan import Job, Plan
 from exc.runtime.report.missing import Missing, Reasons
 from exc.runtime.report.statistics import Floats, Ints, pass_at_k
 from exc.runtime.store import Store, StoreError
@@ -90,6 +90,11 @@ def gather(plan: Plan, store: Store) -> list[Cell]:
     ]
 
 
+def job_of(plan: Plan, model: str) -> Job | None:
+    """The job that made a model, which is named by its job's id, and `@step` for a snapshot of it."""
+    return plan.by_id.get(model) or plan.by_id.get(model.rpartition("@")[0])
+
+
 def _place(number: int, data: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """What the plan alone says of a cell."""
     matrix = data.get("matrix") or {}
@@ -100,7 +105,7 @@ def _place(number: int, data: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     if data.get("step") is not None and not data["final"]:
         arm += f"@{data['step']}"
     model = data["model"]
-    job = plan.by_id.get(model["job"])
+    job = job_of(plan, model["job"])
     return {
         "number": number,
         "arm": arm,
@@ -109,7 +114,10 @@ def _place(number: int, data: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "model_artifact": model["artifact"],
         "seeds": tuple(data.get("seeds") or ()),
         "source": job.source if job else (),
-        **{key: data[key] for key in ("evaluation", "trunk", "at", "tokens", "replicate", "final", "job", "artifact")},
+        **{
+            key: data[key]
+            for key in ("evaluation", "trunk", "at", "tokens", "replicate", "final", "job", "artifact")
+        },
         "step": data.get("step"),
     }
 
@@ -127,7 +135,9 @@ def _fill(place: dict[str, Any], evaluation: Mapping[str, Any], store: Store, re
     except StoreError as error:
         return Cell(**place, missing=Missing("damaged", str(error).splitlines()[0], place["job"]))
     except ValueError as error:
-        return Cell(**place, missing=Missing("damaged", f"the artifact {place['artifact']}: {error}", place["job"]))
+        return Cell(
+            **place, missing=Missing("damaged", f"the artifact {place['artifact']}: {error}", place["job"])
+        )
     return Cell(**place, units=units, metrics=metrics, note=note)
 
 
@@ -162,5 +172,7 @@ def _disagreement(units: Units | None, metrics: Mapping[str, float], names: tupl
             raise ValueError(f"{name} cannot be computed: nothing was counted")
         value = float(above.sum() / below.sum())
         if name in metrics and abs(metrics[name] - value) > 1e-6 * max(1.0, abs(value)):
-            return f"{name} was recorded as {metrics[name]:.6g}; its counts give {value:.6g}, which is reported"
+            return (
+                f"{name} was recorded as {metrics[name]:.6g}; its counts give {value:.6g}, which is reported"
+            )
     return ""

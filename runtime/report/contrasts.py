@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exc.compiler.plan import Plan
-from exc.runtime.report.cells import BASE, Cell, metric_names, ratio
+from exc.runtime.report.cells import BASE, Cell, job_of, metric_names, ratio
 from exc.runtime.report.statistics import FLAT_SHARE, Bootstrap, Estimate, Sample, Verdict, verdict
 
 
@@ -76,7 +76,9 @@ def sample_of(cells: Sequence[Cell], metric: str, name: str) -> Sample:
     ids = parts[0][0]
     for other, _, _ in parts[1:]:
         ids = np.intersect1d(ids, other)
-    rows = [(above[np.searchsorted(own, ids)], below[np.searchsorted(own, ids)]) for own, above, below in parts]
+    rows = [
+        (above[np.searchsorted(own, ids)], below[np.searchsorted(own, ids)]) for own, above, below in parts
+    ]
     return Sample(name, ids, np.stack([above for above, _ in rows]), np.stack([below for _, below in rows]))
 
 
@@ -97,7 +99,7 @@ def unmatched(plan: Plan, contrasts: Sequence[Contrast]) -> list[str]:
     """Contrasts the spec asks for of which no cell exists."""
     asked = [(spec["a"], spec["b"]) for spec in plan.report.get("contrasts", ())]
     return [
-        f"{_reference_text(a)} \u2212 {_reference_text(b)}"
+        f"{reference_text(a)} \u2212 {reference_text(b)}"
         for a, b in asked
         if not any(_matches(a, found.a) and _matches(b, found.b) for found in contrasts)
     ]
@@ -127,13 +129,8 @@ def _pairs(plan: Plan, here: Sequence[Point]) -> dict[tuple[int, int], list[str]
 
 def _input_of(plan: Plan, point: Point, here: Sequence[Point]) -> int | None:
     """The point whose model the last stage of this one started from."""
-    inputs = {
-        need.artifact
-        for cell in point.cells
-        if cell.model_job in plan.by_id
-        for need in plan.job(cell.model_job).needs
-        if need.role == "model"
-    }
+    jobs = filter(None, (job_of(plan, cell.model_job) for cell in point.cells))
+    inputs = {need.artifact for job in jobs for need in job.needs if need.role == "model"}
     holds = [i for i, other in enumerate(here) if any(cell.model_artifact in inputs for cell in other.cells)]
     return next((i for i in holds if here[i].head.recipe == BASE), next(iter(holds), None))
 
@@ -153,7 +150,8 @@ def _matches(reference: Any, point: Point) -> bool:
     )
 
 
-def _reference_text(reference: Any) -> str:
+def reference_text(reference: Any) -> str:
+    """A model reference of the spec in words."""
     if isinstance(reference, str):
         return reference
     return " ".join(f"{key} {value}" for key, value in reference.items())

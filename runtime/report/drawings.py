@@ -61,7 +61,9 @@ def _series_of_points(points: Sequence[Point], metric: str) -> tuple[Series, ...
     arms = dict.fromkeys(point.head.arm for point in points)
     lines = []
     for arm in arms:
-        own = sorted((p for p in points if p.head.arm == arm and metric in p.estimates), key=lambda p: p.head.tokens)
+        own = sorted(
+            (p for p in points if p.head.arm == arm and metric in p.estimates), key=lambda p: p.head.tokens
+        )
         dots = [
             (cell.tokens, cell_value(cell, metric)) for p in own if len(p.measured) > 1 for cell in p.measured
         ]
@@ -71,7 +73,9 @@ def _series_of_points(points: Sequence[Point], metric: str) -> tuple[Series, ...
     return tuple(lines)
 
 
-def _series_of_contrasts(contrasts: Sequence[Contrast], metric: str, *, dashed: bool = False) -> tuple[Series, ...]:
+def _series_of_contrasts(
+    contrasts: Sequence[Contrast], metric: str, *, dashed: bool = False
+) -> tuple[Series, ...]:
     lines = []
     for label in dict.fromkeys(contrast.label for contrast in contrasts):
         own = sorted((c for c in contrasts if c.label == label), key=lambda c: c.a.head.tokens)
@@ -114,14 +118,14 @@ def gains(results: Results) -> list[Drawing]:
         )
         caption = (
             f"Change of {listing(list(metrics))} in percentage points against the base model of the same "
-            f"checkpoint, over the tokens that the checkpoint had seen."
+            f"checkpoint, over the tokens that the checkpoint had seen. Each panel has its own scale."
         )
         if inputs:
             caption += " Dashed: against the model that the last stage started from."
-        caption += bands(base + inputs)
+        caption += bands(base + inputs, results.percent)
         alt = f"Line chart. {trends(panels)}"
         title = f"Gains over pre-training: {evaluation} on {trunk}"
-        out.append(Drawing(f"gains-{name}", title, caption, alt, panels, same_y=True))
+        out.append(Drawing(f"gains-{name}", title, caption, alt, panels, results.percent))
     return out
 
 
@@ -132,16 +136,18 @@ def levels(results: Results) -> list[Drawing]:
         points = [p for p in _final(results.points, evaluation, trunk) if p.estimates]
         metrics = metric_names(results.evaluations[evaluation]) if points else ()
         panels = tuple(
-            Panel(metric, f"{metric} (%)", 100.0, _series_of_points(points, metric), zero=False, from_zero=True)
+            Panel(
+                metric, f"{metric} (%)", 100.0, _series_of_points(points, metric), zero=False, from_zero=True
+            )
             for metric in metrics
         )
         caption = (
-            f"{listing(list(metrics))} in percent over the tokens that the checkpoint had seen, a line for each "
-            f"recipe. Each panel has its own scale.{bands(points)}"
+            f"{listing(list(metrics))} in percent over the tokens that the checkpoint had seen, a line for "
+            f"each recipe. Each panel has its own scale.{bands(points, results.percent)}"
         )
         title = f"pass@k over pre-training: {evaluation} on {trunk}"
         alt = f"Line chart. {trends(panels)}"
-        out.append(Drawing(f"panels-{name}", title, caption, alt, panels))
+        out.append(Drawing(f"panels-{name}", title, caption, alt, panels, results.percent))
     return out
 
 
@@ -161,14 +167,17 @@ def sharpening(results: Results) -> list[Drawing]:
                 marks = tuple(_mark(contrast, metrics) for contrast in contrasts)
                 panels.append(Scatter(f"against {words}", labels[0], labels[1], marks))
         caption = (
-            f"Change of pass@1 (across) and of {metrics[1]} (up), one mark for each recipe and checkpoint, with "
-            f"95% intervals; a thin line joins the checkpoints of a recipe. Filled: the intervals decide for "
-            f"sharpened, expanded or declined; hollow: inconclusive. {sizes(used)}"
+            f"Change of pass@1 (across) and of {metrics[1]} (up), a mark for each recipe and checkpoint with "
+            f"{results.percent} intervals; a thin line joins the checkpoints of a recipe. Filled: the "
+            f"intervals decide for sharpened, expanded or declined; hollow: inconclusive. "
+            f"{sizes(used, lines=False)}"
         )
-        verdicts = [f"{c.label} at {count(c.a.head.tokens)} tokens is {c.verdict.label}" for c in used if c.verdict]
+        verdicts = [
+            f"{c.label} at {count(c.a.head.tokens)} tokens is {c.verdict.label}" for c in used if c.verdict
+        ]
         title = f"Sharpening or expansion: {evaluation} on {trunk}"
         alt = f"Scatter plot of the two changes. {'; '.join(verdicts)}."
-        out.append(Drawing(f"sharpening-{name}", title, caption, alt, tuple(panels)))
+        out.append(Drawing(f"sharpening-{name}", title, caption, alt, tuple(panels), results.percent))
     return out
 
 
@@ -194,11 +203,11 @@ def general(results: Results) -> list[Drawing]:
             panels.append(Panel("change against base", "change in bits per byte", 1.0, series, zero=True))
         caption = (
             "Bits per byte of held-out text, over the tokens that the checkpoint had seen: lower is better. "
-            f"The change is against the base model of the same checkpoint.{bands(points)}"
+            f"The change is against the base model of the same checkpoint.{bands(points, results.percent)}"
         )
         title = f"General capability kept: {evaluation} on {trunk}"
         alt = f"Line chart. {trends(panels)}"
-        out.append(Drawing(f"general-{name}", title, caption, alt, tuple(panels)))
+        out.append(Drawing(f"general-{name}", title, caption, alt, tuple(panels), results.percent))
     return out
 
 

@@ -18,16 +18,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from exc.runtime.report.formats import count
-from exc.runtime.report.panels import Drawing, Mark, Panel, Scatter, Series
-from exc.runtime.report.statistics import Estimate
-from exc.runtime.report.style import EXPANDED, INK, MUTED, SETTINGS, SHARPENED, Look
+from exc.runtime.report.panels import Drawing, Panel, Scatter, Series
+from exc.runtime.report.scatter import bounds, draw_scatter, frame, name_checkpoints
+from exc.runtime.report.style import INK, MUTED, SETTINGS, Look
 
 WIDE_INCHES = 10.4  # drawn at about its size on a desktop page
 NARROW_INCHES = 3.9  # one panel over another, for a phone
 _PANEL_INCHES = 3.1  # height
 _DPI = 200
 _LOG_FROM = 8.0  # ratio of the largest to the smallest token count above which the axis is logarithmic
-_LABEL_PIXELS = (36.0, 11.0)  # at the 100 dots an inch that layout is done in
 _MIN_TICK_GAP = 0.11  # of the axis; nearer checkpoints leave their tick label to the neighbour
 
 
@@ -35,7 +34,11 @@ def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> l
     """Write NAME.svg, .png and .pdf into `folder`; gives the file names."""
     with matplotlib.rc_context(SETTINGS):
         figure = _figure(drawing, looks, narrow=False)
-        plain: dict[str, Any] = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+        plain: dict[str, Any] = {
+            "svg": {"Date": None},
+            "png": {"Software": None},
+            "pdf": {"CreationDate": None},
+        }
         names = []
         for suffix, metadata in plain.items():
             name = f"{drawing.name}.{suffix}"
@@ -58,31 +61,39 @@ def _figure(drawing: Drawing, looks: Mapping[str, Look], *, narrow: bool) -> Fig
     rows = -(-num // columns)
     width = NARROW_INCHES if narrow else WIDE_INCHES if columns > 1 else WIDE_INCHES * 0.62
     handles, labels = _legend(drawing, looks)
-    across = max(1, int(width / (0.55 + 0.085 * max(map(len, labels), default=1))))
+    across = max(1, int(width / (0.5 + 0.075 * max(map(len, labels), default=1))))
     top = 0.24 * -(-len(labels) // across) + 0.12
     height = (_PANEL_INCHES + (0.5 if isinstance(drawing.panels[0], Scatter) else 0.0)) * rows + top
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=drawing.same_y)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for index, ax in enumerate(axes.flat):
         if index >= num:
             ax.set_visible(False)
             continue
         panel = drawing.panels[index]
         if isinstance(panel, Scatter):
-            _scatter(ax, panel, looks)
+            draw_scatter(ax, panel, looks)
         else:
             _lines(ax, panel, looks)
             ax.tick_params(labelleft=True)
     scatters = [(ax, p) for ax, p in zip(axes.flat, drawing.panels, strict=False) if isinstance(p, Scatter)]
     if scatters:
-        _limits([ax for ax, _ in scatters])
-    for ax, panel in scatters:
-        _name_checkpoints(ax, panel, looks)
+        frame([ax for ax, _ in scatters])
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=min(across, len(labels)), handlelength=2.4,
-        columnspacing=1.6, borderaxespad=0.2, handler_map={tuple: HandlerTuple(ndivide=None)},
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=min(across, len(labels)),
+        handlelength=2.4,
+        columnspacing=1.6,
+        borderaxespad=0.2,
+        handler_map={tuple: HandlerTuple(ndivide=None)},
     )
+    if scatters:
+        figure.draw_without_rendering()  # only now do the marks have their places
+    for ax, panel in scatters:
+        name_checkpoints(ax, panel, looks)
     return figure
 
 
@@ -108,36 +119,53 @@ def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float) -> N
     ys = [scale * estimate.value for estimate in series.estimates]
     face = "white" if series.dashed else look.colour
     style = (0, (4, 2)) if series.dashed else "-"
-    lows, highs = _bounds(series.estimates, scale)
+    lows, highs = bounds(series.estimates, scale)
     if len(xs) > 1:
-        ax.fill_between(xs, lows, highs, color=look.colour, alpha=0.08 if series.dashed else 0.16, linewidth=0)
+        ax.fill_between(
+            xs, lows, highs, color=look.colour, alpha=0.08 if series.dashed else 0.16, linewidth=0
+        )
     else:
         _bars(ax, xs, ys, lows, highs, look.colour)
     ax.plot(
-        xs, ys, color=look.colour, linestyle=style, linewidth=1.8, marker=look.marker, markersize=5.5,
-        markerfacecolor=face, markeredgecolor=look.colour, markeredgewidth=1.2, zorder=3,
+        xs,
+        ys,
+        color=look.colour,
+        linestyle=style,
+        linewidth=1.8,
+        marker=look.marker,
+        markersize=5.5,
+        markerfacecolor=face,
+        markeredgecolor=look.colour,
+        markeredgewidth=1.2,
+        zorder=3,
     )
     if series.replicates:
         ax.plot(
             [_shifted(tokens, shift) for tokens, _ in series.replicates],
             [scale * value for _, value in series.replicates],
-            linestyle="none", marker="o", markersize=3.2, markerfacecolor="white",
-            markeredgecolor=look.colour, markeredgewidth=0.8, alpha=0.9, zorder=2.5,
+            linestyle="none",
+            marker="o",
+            markersize=3.2,
+            markerfacecolor="white",
+            markeredgecolor=look.colour,
+            markeredgewidth=0.8,
+            alpha=0.9,
+            zorder=2.5,
         )
 
 
-def _bars(ax: Axes, xs: Sequence[float], ys: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str) -> None:
+def _bars(
+    ax: Axes,
+    xs: Sequence[float],
+    ys: Sequence[float],
+    lows: Sequence[float],
+    highs: Sequence[float],
+    colour: str,
+) -> None:
     # An interval of percentiles need not hold its estimate; a bar cannot be shorter than nothing.
     down = [max(0.0, y - low) for y, low in zip(ys, lows, strict=True)]
     up = [max(0.0, high - y) for y, high in zip(ys, highs, strict=True)]
     ax.errorbar(xs, ys, yerr=(down, up), fmt="none", ecolor=colour, elinewidth=1.4, capsize=3)
-
-
-def _bounds(estimates: Sequence[Estimate], scale: float) -> tuple[list[float], list[float]]:
-    """Both ends of each interval; an estimate without one is its own."""
-    lows = [scale * (e.value if e.low is None else e.low) for e in estimates]
-    highs = [scale * (e.value if e.high is None else e.high) for e in estimates]
-    return lows, highs
 
 
 def _shifted(tokens: float, shift: float) -> float:
@@ -169,83 +197,6 @@ def _spaced(tokens: Sequence[int], *, logarithmic: bool) -> list[float]:
     return [float(tokens[index]) for index in reversed(kept)]
 
 
-def _scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
-    ax.axhline(0, color=INK, linewidth=0.9, zorder=1.5)
-    ax.axvline(0, color=INK, linewidth=0.9, zorder=1.5)
-    for arm in dict.fromkeys(mark.arm for mark in panel.marks):
-        colour = looks[arm].colour
-        own = sorted((mark for mark in panel.marks if mark.arm == arm), key=lambda mark: mark.tokens)
-        xs, ys = [[100 * e.value for e in side] for side in ([m.x for m in own], [m.y for m in own])]
-        ax.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.6)
-        for mark in own:
-            _mark(ax, mark, looks[arm])
-    ax.set_title(panel.title)
-    ax.set_xlabel(panel.x_label)
-    ax.set_ylabel(panel.y_label)
-    ax.tick_params(labelleft=True, labelbottom=True)
-
-
-def _mark(ax: Axes, mark: Mark, look: Look) -> None:
-    x, y = 100 * mark.x.value, 100 * mark.y.value
-    (left,), (right,) = _bounds([mark.x], 100)
-    (low,), (high,) = _bounds([mark.y], 100)
-    ax.plot([left, right], [y, y], color=look.colour, linewidth=1.1, alpha=0.55)
-    ax.plot([x, x], [low, high], color=look.colour, linewidth=1.1, alpha=0.55)
-    face = "white" if mark.verdict in ("", "inconclusive") else look.colour
-    ax.plot(
-        [x],
-        [y],
-        marker=look.marker,
-        markersize=7,
-        markerfacecolor=face,
-        markeredgecolor=look.colour,
-        markeredgewidth=1.4,
-        zorder=3,
-    )
-
-
-def _limits(axes: Sequence[Axes]) -> None:
-    """One frame for all scatter panels, with zero and some of every quadrant's side of it in sight."""
-    ends = [[limit for ax in axes for limit in get(ax)] for get in (Axes.get_xlim, Axes.get_ylim)]
-    (left, right), (low, high) = [(min(values), max(values)) for values in ends]
-    wide, tall = right - left, high - low
-    left, right = min(left, -0.1 * wide), max(right, 0.12 * wide)
-    low, high = min(low, -0.16 * tall), max(high, 0.16 * tall) + 0.06 * tall
-    for ax in axes:
-        ax.fill_between([0, right], 0, high, color=EXPANDED, alpha=0.06, linewidth=0, zorder=0)
-        ax.fill_between([0, right], low, 0, color=SHARPENED, alpha=0.08, linewidth=0, zorder=0)
-        ax.set_xlim(left, right)
-        ax.set_ylim(low, high)
-        for y, words, va in ((0.98, "expanded: both up", "top"), (0.02, "sharpened: pass@1 up alone", "bottom")):
-            ax.text(
-                0.985, y, words, transform=ax.transAxes, ha="right", va=va, fontsize=8.5, style="italic", color=MUTED
-            )
-
-
-def _name_checkpoints(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
-    """Writes its tokens beside each mark that has room for them; the table under the figure has all."""
-    places = [ax.transData.transform((100 * m.x.value, 100 * m.y.value)) for m in panel.marks]
-    taken: list[tuple[float, float]] = []
-    for mark, (x, y) in zip(panel.marks, places, strict=True):
-        for right, up in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            spot = (x + right * _LABEL_PIXELS[0] * 0.7, y + up * _LABEL_PIXELS[1])
-            others = taken + [(float(a), float(b)) for a, b in places]
-            near = [o for o in others if all(abs(o[i] - spot[i]) < _LABEL_PIXELS[i] * 0.95 for i in (0, 1))]
-            if not near:
-                ax.annotate(
-                    count(mark.tokens),
-                    (100 * mark.x.value, 100 * mark.y.value),
-                    (6 * right, 7 * up),
-                    textcoords="offset points",
-                    ha="left" if right > 0 else "right",
-                    va="center",
-                    fontsize=7.5,
-                    color=looks[mark.arm].colour,
-                )
-                taken.append(spot)
-                break
-
-
 def _legend(drawing: Drawing, looks: Mapping[str, Look]) -> tuple[list[Any], list[str]]:
     """One entry for every line of the whole figure."""
     handles: dict[str, Any] = {}
@@ -255,12 +206,14 @@ def _legend(drawing: Drawing, looks: Mapping[str, Look]) -> tuple[list[Any], lis
                 handles.setdefault(mark.arm, _handle(looks[mark.arm], dashed=False, line=False))
         else:
             for series in panel.series:
-                name = series.arm if not series.dashed and panel.zero and _one_reference(panel) else series.label
+                name = (
+                    series.arm if not series.dashed and panel.zero and _one_reference(panel) else series.label
+                )
                 handles.setdefault(name, _handle(looks[series.arm], dashed=series.dashed, line=True))
     if isinstance(drawing.panels[0], Scatter):
         handles["inconclusive"] = _handle(Look(MUTED, "o"), dashed=True, line=False)
     else:
-        handles["95% interval"] = Patch(color=MUTED, alpha=0.2, linewidth=0)
+        handles[f"{drawing.percent} interval"] = Patch(color=MUTED, alpha=0.2, linewidth=0)
     return list(handles.values()), list(handles)
 
 
@@ -271,7 +224,14 @@ def _one_reference(panel: Panel) -> bool:
 
 def _handle(look: Look, *, dashed: bool, line: bool) -> Line2D:
     return Line2D(
-        [], [], color=look.colour, marker=look.marker, markersize=6, markeredgewidth=1.3, linewidth=1.8,
+        [],
+        [],
+        color=look.colour,
+        marker=look.marker,
+        markersize=6,
+        markeredgewidth=1.3,
+        linewidth=1.8,
         linestyle="none" if not line else (0, (4, 2)) if dashed else "-",
-        markerfacecolor="white" if dashed else look.colour, markeredgecolor=look.colour,
+        markerfacecolor="white" if dashed else look.colour,
+        markeredgecolor=look.colour,
     )

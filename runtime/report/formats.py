@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from exc.runtime.report.statistics import Estimate
 
 MINUS = "\u2212"
@@ -53,7 +55,7 @@ def delta_text(metric: str, value: float) -> str:
 
 def _significant(value: float) -> str:
     if value == int(value) and abs(value) < 1e6:
-        return plain(value, 0)
+        return f"{value:,.0f}".replace("-", MINUS)
     return plain(value, 2) if abs(value) >= 0.1 else f"{value:.2g}"
 
 
@@ -78,13 +80,15 @@ def scientific(value: float) -> str:
     if value < 1e6:
         return exact(value)
     mantissa, _, power = f"{value:.2e}".partition("e")
-    digits = str(int(power)).translate(str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"))
+    digits = str(int(power)).translate(
+        str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+    )
     return f"{mantissa}\u202f\u00d7\u202f10{digits}"
 
 
 def duration(seconds: float) -> str:
     """4000 -> 1 h 07 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     if minutes < 60:
@@ -99,3 +103,10 @@ def plural(number: int, noun: str, many: str = "") -> str:
 def listing(items: list[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def setting(value: Any) -> str:
+    """A setting of the spec: lists and maps on one line."""
+    if isinstance(value, dict):
+        return " / ".join(f"{inner} ({key})" for key, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from exc.compiler.plan import Job, Plan
 from exc.runtime.store import Store
 
-State = Literal["failed", "stopped", "unfinished", "waiting", "not run", "damaged"]
+State = Literal["failed", "stopped", "unfinished", "blocked", "waiting", "not run", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Reasons:
         failed = next((cause for cause in causes if cause.state == "failed"), None)
         cause = failed or next(iter(causes), None)
         if cause is not None:
-            return Missing("waiting", f"waits for {cause.job}, which {cause.reason}", cause.job)
+            state: State = "blocked" if cause.state == "failed" else "waiting"
+            return Missing(state, f"waits for {cause.job}, which {cause.reason}", cause.job)
         if lacking:
             first = lacking[0]
             others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import jinja2
 from exc import __version__
 from exc.runtime.report import formats
 from exc.runtime.report.cells import BASE, Cell, metric_names
-from exc.runtime.report.contrasts import Contrast, Point, largest_k
+from exc.runtime.report.contrasts import Contrast, Point, largest_k, reference_text
 from exc.runtime.report.panels import Drawing
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
-from exc.runtime.report.statistics import FLAT_SHARE, LEVEL, NUM_RESAMPLES, Estimate
+from exc.runtime.report.statistics import FLAT_SHARE, NUM_RESAMPLES, Estimate
 from exc.runtime.report.tables import cell_value, ordered_metrics
 
 _HERE = Path(__file__).parent
@@ -36,7 +36,9 @@ class Shown:
     files: Sequence[tuple[str, str]]  # label, name relative to the page
 
 
-def render(results: Results, shown: Sequence[Shown], notes: Sequence[str], store_root: Path, out: Path) -> str:
+def render(
+    results: Results, shown: Sequence[Shown], notes: Sequence[str], store_root: Path, out: Path
+) -> str:
     """The whole page as HTML text that asks nothing of any other file or host."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([_HERE / "templates", _HERE]),
@@ -45,7 +47,13 @@ def render(results: Results, shown: Sequence[Shown], notes: Sequence[str], store
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(count=formats.count, exact=formats.exact, scientific=formats.scientific, duration=formats.duration)
+    environment.filters.update(
+        reference=reference_text,
+        count=formats.count,
+        exact=formats.exact,
+        scientific=formats.scientific,
+        duration=formats.duration,
+    )
     report = results.plan.report
     return environment.get_template("report.html.j2").render(
         results=results,
@@ -61,7 +69,7 @@ def render(results: Results, shown: Sequence[Shown], notes: Sequence[str], store
         notes=[*results.notes, *notes],
         origins=[origin(cell, store_root, out) for cell in results.cells],
         total=total(results.record.spent),
-        methods={"level": round(100 * LEVEL), "resamples": NUM_RESAMPLES, "share": FLAT_SHARE},
+        methods={"level": results.percent, "resamples": NUM_RESAMPLES, "share": FLAT_SHARE},
         protocols=[protocol(name, settings) for name, settings in results.evaluations.items()],
     )
 
@@ -69,7 +77,13 @@ def render(results: Results, shown: Sequence[Shown], notes: Sequence[str], store
 def summary(results: Results) -> list[tuple[str, str]]:
     """What was studied, as pairs of a name and a value."""
     tokens = sorted({cell.tokens for cell in results.cells})
-    span = formats.count(tokens[0]) if len(tokens) == 1 else f"{formats.count(tokens[0])} to {formats.count(tokens[-1])}" if tokens else ""
+    span = (
+        formats.count(tokens[0])
+        if len(tokens) == 1
+        else f"{formats.count(tokens[0])} to {formats.count(tokens[-1])}"
+        if tokens
+        else ""
+    )
     places = {(cell.trunk, cell.at) for cell in results.cells}
     recipes = list(dict.fromkeys(cell.recipe for cell in results.cells if cell.recipe != BASE))
     measured = len(results.cells) - len(results.missing)
@@ -84,13 +98,19 @@ def summary(results: Results) -> list[tuple[str, str]]:
 
 
 def headline(results: Results, evaluation: str) -> dict[str, Any]:
-    """The contrasts of an evaluation, last snapshots first, each with its intervals and verdict."""
+    """Contrasts of last snapshots, and what else the spec asks for, with intervals and verdicts."""
     settings = results.evaluations[evaluation]
     names = metric_names(settings)
     last = largest_k(names)
     metrics = tuple(dict.fromkeys((names[0], f"pass@{last}"))) if last else names[:1]
-    own = [c for c in results.contrasts if c.a.head.evaluation == evaluation]
-    bounds = [bound for c in own for m in metrics if m in c.deltas for bound in (c.deltas[m].low, c.deltas[m].high)]
+    own = [
+        c
+        for c in results.contrasts
+        if c.a.head.evaluation == evaluation and (c.a.head.final or "asked" in c.against)
+    ]
+    bounds = [
+        bound for c in own for m in metrics if m in c.deltas for bound in (c.deltas[m].low, c.deltas[m].high)
+    ]
     reach = max((abs(bound) for bound in bounds if bound is not None), default=1.0) or 1.0
     rows = [_contrast_row(contrast, metrics, reach) for contrast in own]
     tally = {label: sum(row["verdict"] == label for row in rows) for label in _VERDICTS}
@@ -117,7 +137,9 @@ def _contrast_row(contrast: Contrast, metrics: Sequence[str], reach: float) -> d
         "a": (head.arm, _anchor(contrast.a)),
         "b": (contrast.b.head.arm, _anchor(contrast.b)),
         "input": "input" in contrast.against and contrast.b.head.recipe != BASE,
-        "deltas": [_delta(metric, estimate, reach) for metric, estimate in zip(metrics, estimates, strict=True)],
+        "deltas": [
+            _delta(metric, estimate, reach) for metric, estimate in zip(metrics, estimates, strict=True)
+        ],
         "verdict": found.label if found else "",
         "why": found.why if found else "",
         "num_units": f"{first.num_units:,}" if first else formats.NOTHING,
@@ -130,7 +152,11 @@ def _delta(metric: str, estimate: Estimate | None, reach: float) -> dict[str, st
     if estimate is None:
         return None
     text = formats.delta_text(metric, estimate.value)
-    return {"value": text, "interval": formats.interval_text(metric, estimate, delta=True), "bar": _bar(metric, estimate, reach)}
+    return {
+        "value": text,
+        "interval": formats.interval_text(metric, estimate, delta=True),
+        "bar": _bar(metric, estimate, reach),
+    }
 
 
 def _bar(metric: str, estimate: Estimate, reach: float) -> str:
@@ -161,7 +187,9 @@ def results_table(results: Results, evaluation: str) -> dict[str, Any]:
     every = dict.fromkeys(metric for cell in cells for metric in ordered_metrics(cell, settings))
     metrics = [*names, *(metric for metric in every if metric not in names)]
     rows = []
-    for point in sorted(points, key=lambda point: (results.trunks.index(point.head.trunk), point.head.tokens)):
+    for point in sorted(
+        points, key=lambda point: (results.trunks.index(point.head.trunk), point.head.tokens)
+    ):
         rows += [_cell_row(cell, metrics, point) for cell in point.cells]
         if len(point.measured) > 1:
             rows.append(_mean_row(point, metrics))
@@ -175,29 +203,47 @@ def results_table(results: Results, evaluation: str) -> dict[str, Any]:
 
 def _cell_row(cell: Cell, metrics: Sequence[str], point: Point) -> dict[str, Any]:
     alone = point.estimates if len(point.measured) == 1 else {}
-    values = []
+    values: list[tuple[str, str] | None] = []
     for metric in metrics if cell.missing is None else ():
         if metric not in cell.metrics and metric not in point.estimates:
             values.append(None)
             continue
         interval = formats.interval_text(metric, alone[metric]) if metric in alone else ""
         values.append((formats.value_text(metric, cell_value(cell, metric)), interval))
-    return {**_row_place(cell), "replicate": str(cell.replicate), "values": values, "missing": cell.missing, "number": cell.number}
+    return {
+        **_row_place(cell),
+        "replicate": str(cell.replicate),
+        "values": values,
+        "missing": cell.missing,
+        "number": cell.number,
+    }
 
 
 def _mean_row(point: Point, metrics: Sequence[str]) -> dict[str, Any]:
-    values = [
-        (formats.value_text(metric, estimate.value), formats.interval_text(metric, estimate))
-        if (estimate := point.estimates.get(metric))
-        else None
-        for metric in metrics
-    ]
+    values: list[tuple[str, str] | None] = []
+    for metric in metrics:
+        estimate = point.estimates.get(metric)
+        recorded = [cell.metrics[metric] for cell in point.measured if metric in cell.metrics]
+        if estimate:
+            values.append(
+                (formats.value_text(metric, estimate.value), formats.interval_text(metric, estimate))
+            )
+        elif len(recorded) == len(point.measured):
+            values.append((formats.value_text(metric, sum(recorded) / len(recorded)), ""))
+        else:
+            values.append(None)
     mean = f"mean of {len(point.measured)}"
     return {**_row_place(point.head), "replicate": mean, "values": values, "missing": None, "number": None}
 
 
 def _row_place(cell: Cell) -> dict[str, Any]:
-    return {"trunk": cell.trunk, "at": cell.at, "tokens": formats.count(cell.tokens), "arm": cell.arm, "base": cell.recipe == BASE}
+    return {
+        "trunk": cell.trunk,
+        "at": cell.at,
+        "tokens": formats.count(cell.tokens),
+        "arm": cell.arm,
+        "base": cell.recipe == BASE,
+    }
 
 
 def missing_rows(results: Results) -> list[dict[str, Any]]:
@@ -210,7 +256,10 @@ def missing_rows(results: Results) -> list[dict[str, Any]]:
         {
             "state": state,
             "reason": reason,
-            "cells": [(cell.number, f"{cell.evaluation}: {cell.arm} r{cell.replicate} on {cell.trunk} at {cell.at}") for cell in cells],
+            "cells": [
+                (cell.number, f"{cell.evaluation}: {cell.arm} r{cell.replicate} on {cell.trunk} at {cell.at}")
+                for cell in cells
+            ],
         }
         for (state, reason), cells in groups.items()
     ]
@@ -237,13 +286,11 @@ def _place(artifact: str, store_root: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def protocol(name: str, settings: dict[str, Any]) -> tuple[str, str]:
-    """An evaluation's settings in one line; figures of its own come first."""
-    parts = [f"{key.replace('_', ' ')} {_setting(value)}" for key, value in settings.items() if key not in ("kind", "metrics")]
+def protocol(name: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """An evaluation's name, and its settings in one line."""
+    parts = [
+        f"{key.replace('_', ' ')} {formats.setting(value)}"
+        for key, value in settings.items()
+        if key not in ("kind", "metrics")
+    ]
     return name, f"{settings['kind']}; " + ", ".join(parts) if parts else settings["kind"]
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, dict):
-        return " / ".join(f"{inner} ({key})" for key, inner in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -55,7 +55,7 @@ class Drawing:
     caption: str
     alt: str
     panels: tuple[Panel | Scatter, ...]
-    same_y: bool = False
+    percent: str  # the level of its intervals
 
 
 def drawn_rows(panels: Iterable[Panel | Scatter]) -> list[Row]:

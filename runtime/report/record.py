@@ -68,13 +68,9 @@ def _tally(records: list[Mapping[str, Any]], name: str) -> dict[str, int]:
 
 
 def _spent(plan: Plan, records: Mapping[str, list[Mapping[str, Any]]]) -> list[Spent]:
-    """Counts run from a computation's own start, so of kept steps and of segments only the last one counts."""
+    """Counts run from a computation's own start, so of kept steps and segments only the last counts."""
     resumed = {
-        need.artifact
-        for job in plan.jobs
-        if records[job.id]
-        for need in job.needs
-        if need.role == "resumes"
+        need.artifact for job in plan.jobs if records[job.id] for need in job.needs if need.role == "resumes"
     }
     kinds: dict[str, list[Spent]] = {}
     seen: set[str] = set()
@@ -86,7 +82,8 @@ def _spent(plan: Plan, records: Mapping[str, list[Mapping[str, Any]]]) -> list[S
         counted = [record for record in found if f"{record['kind']}/{record['identity']}" not in resumed]
         counts = [record.get("counts") or {} for record in counted]
         most: dict[str, Any] = {
-            name: max((each.get(name) or 0 for each in counts), default=0) for name in ("flops", "samples", "tokens")
+            name: max((each.get(name) or 0 for each in counts), default=0)
+            for name in ("flops", "samples", "tokens")
         }
         done = int(len(found) == len(job.artifacts()))
         seconds = max((float(record.get("seconds") or 0) for record in found), default=0.0)

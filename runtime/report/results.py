@@ -10,7 +10,7 @@ from exc.compiler.plan import Plan
 from exc.runtime.report.cells import BASE, Cell, gather
 from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of, unmatched
 from exc.runtime.report.record import Record, read_record
-from exc.runtime.report.statistics import Bootstrap
+from exc.runtime.report.statistics import LEVEL, Bootstrap
 from exc.runtime.store import Store
 
 
@@ -27,6 +27,15 @@ class Results:
     def evaluations(self) -> Mapping[str, Any]:
         evaluations: Mapping[str, Any] = self.plan.report["evaluations"]
         return evaluations
+
+    @property
+    def level(self) -> float:
+        """The share of cases in which an interval is to hold the truth."""
+        return float(self.plan.report.get("confidence", LEVEL))
+
+    @property
+    def percent(self) -> str:
+        return f"{100 * self.level:.4g}%"
 
     @property
     def title(self) -> str:
@@ -49,12 +58,15 @@ class Results:
 def analyse(plan: Plan, store: Store) -> Results:
     """Gather, group and compare. Random draws come from the plan's seed alone."""
     cells = gather(plan, store)
-    bootstrap = Bootstrap(plan.seed)
+    bootstrap = Bootstrap(plan.seed, level=float(plan.report.get("confidence", LEVEL)))
     points = points_of(cells, plan.report["evaluations"], bootstrap)
     contrasts = contrasts_of(plan, points, bootstrap)
     record = read_record(plan, store)
     notes = [f"{cell.job}: {cell.note}" for cell in cells if cell.note]
-    notes += [f"the contrast {text} is asked for, but no cells of it are planned" for text in unmatched(plan, contrasts)]
+    notes += [
+        f"the contrast {text} is asked for, but no cells of it are planned"
+        for text in unmatched(plan, contrasts)
+    ]
     notes += _unlike_units(contrasts)
     for name in record.drift:
         versions = ", ".join(f"{value} ({number})" for value, number in record.environment[name].items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from exc.runtime.report.cells import BASE
 
@@ -26,14 +27,12 @@ class Look:
 
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """A look for each arm in order, and base's own: lengths without common factor keep 42 pairs distinct."""
-    found = {
-        arm: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)
-    }
+    found = {arm: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)}
     return {**found, BASE: Look(BASE_COLOUR, "o")}
 
 
 # Everything that changes bytes is fixed here, whatever a matplotlibrc on the machine says.
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 10.0,

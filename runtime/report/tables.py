@@ -14,7 +14,7 @@ from exc.runtime.report.cells import Cell, metric_names, ratio
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
-from exc.runtime.report.statistics import FLAT_SHARE, LEVEL, NUM_RESAMPLES, Estimate
+from exc.runtime.report.statistics import FLAT_SHARE, NUM_RESAMPLES, Estimate
 
 Row = dict[str, Any]
 
@@ -188,7 +188,7 @@ def write_tables(results: Results, out: Path) -> list[str]:
         "title": results.title,
         "plan": results.plan.digest,
         "seed": results.plan.seed,
-        "interval": {"level": LEVEL, "num_resamples": NUM_RESAMPLES, "flat_share": FLAT_SHARE},
+        "interval": {"level": results.level, "num_resamples": NUM_RESAMPLES, "flat_share": FLAT_SHARE},
         "evaluations": results.evaluations,
         **{name.removeprefix("tables/").removesuffix(".csv"): rows for name, rows in tables.items()},
         "accepted": list(results.plan.report.get("accepted", ())),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from exc.compiler.plan import Plan
@@ -25,7 +24,7 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     from exc.runtime.report.svg import inline
     from exc.runtime.report.tables import csv_text, write_tables
 
-    store_root, out = Path(os.path.abspath(store_root)), Path(os.path.abspath(out))
+    store_root, out = store_root.resolve(), out.resolve()
     results = analyse(plan, Store(store_root))
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +34,9 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     for drawing in drawings:
         names = write_figure(drawing, dressed, folder)
         (folder / f"{drawing.name}.csv").write_text(csv_text(drawn_rows(drawing.panels)), encoding="utf-8")
-        files = [(Path(name).suffix[1:].upper(), f"figures/{name}") for name in [*names, f"{drawing.name}.csv"]]
+        files = [
+            (Path(name).suffix[1:].upper(), f"figures/{name}") for name in [*names, f"{drawing.name}.csv"]
+        ]
         wide = inline((folder / f"{drawing.name}.svg").read_text(encoding="utf-8"), drawing.name, drawing.alt)
         narrow = inline(narrow_svg(drawing, dressed), f"{drawing.name}-narrow", drawing.alt)
         shown.append(Shown(drawing, wide, narrow, files))

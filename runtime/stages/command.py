@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -32,16 +33,23 @@ def run(ctx: JobContext) -> None:
     Raises JobFailed("command") when it exits with another code than 0 or leaves no such model.
     """
     output = ctx.work / "output"
+    model = (output / str(ctx.config["leaves"])).resolve()
+    if not model.is_relative_to(output.resolve()):
+        raise JobFailed("config", f"leaves: `{ctx.config['leaves']}` is not a folder under $EXC_OUTPUT")
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     _run_shell(ctx, _environment(ctx, output))
-    model = output / str(ctx.config["leaves"])
     _check_model(ctx, model)
 
     def write(folder: Path) -> None:
-        shutil.move(model, folder / "model")
+        # A copy, because what the command left may hold links to its inputs.
+        shutil.copytree(model, folder / "model")
+        donor = ctx.inputs.get("model")
+        if donor is not None and not (model / "tokenizer_config.json").is_file():
+            copy_tokenizer(donor, folder / "model")
 
     ctx.publish(write)
+    shutil.rmtree(output, ignore_errors=True)
 
 
 def _environment(ctx: JobContext, output: Path) -> dict[str, str]:
@@ -110,6 +118,7 @@ class _Output:
         assert process.stdout is not None
         self.pipe = process.stdout
         self.kept = b""
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # chunks may split a character
         self.open = True
 
     def forward(self, wait_s: float) -> bool:
@@ -123,7 +132,7 @@ class _Output:
         chunk = os.read(self.pipe.fileno(), 1 << 16)
         self.open = bool(chunk)
         self.kept = (self.kept + chunk)[-TAIL_BYTES:]
-        sys.stdout.write(chunk.decode(errors="replace"))
+        sys.stdout.write(self.decoder.decode(chunk, final=not chunk))
         sys.stdout.flush()
         return bool(chunk)
 
@@ -144,6 +153,3 @@ def _check_model(ctx: JobContext, model: Path) -> None:
         read_tensors(model)
     except BadModel as error:
         raise JobFailed("command", f"what the command left is no model: {error}") from error
-    donor = ctx.inputs.get("model")
-    if donor is not None and not (model / "tokenizer_config.json").is_file():
-        copy_tokenizer(donor, model)

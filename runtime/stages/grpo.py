@@ -60,7 +60,9 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> RolloutTrainer:
     arguments = make_arguments(config, scratch)
     model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
     reward = make_reward(rows, load_verifier(config["verifier"], ctx.root), config["rewards"], config["stop"])
-    prompts = [{"prompt": render_prompt(config["prompt"], row.fields), "row": n} for n, row in enumerate(rows)]
+    prompts = [
+        {"prompt": render_prompt(config["prompt"], row.fields), "row": n} for n, row in enumerate(rows)
+    ]
     trainer = RolloutTrainer(
         model=model,
         reward_funcs=[reward],
@@ -87,9 +89,11 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> GRPOConfig:
     if updates % iterations or completions % parts:
         raise JobFailed(
             "config",
-            f"{updates} updates on a rollout of {completions} completions, in {iterations} passes, are not even parts",
+            f"{updates} updates in {iterations} passes do not divide a rollout of {completions} completions",
         )
-    micro, passes = split_batch(completions // parts, config.get("micro_batch_size"), "an update's completions")
+    micro, passes = split_batch(
+        completions // parts, config.get("micro_batch_size"), "an update's completions"
+    )
     owned = owned_arguments(
         scratch, seed=config["seed"], max_steps=config["rollouts"] * updates, bf16=args.get("bf16")
     )
@@ -145,15 +149,15 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
     clipped_ratio: float | None = None  # of the last rollout: completions that ended in neither way
 
     def _get_train_sampler(self, dataset: Any = None) -> OrderedSampler:
-        rows = self.train_dataset if dataset is None else dataset
-        args = self.args
+        rows: Any = self.train_dataset if dataset is None else dataset
+        args: Any = self.args
         return OrderedSampler(
             len(rows),
             self.rollouts,
-            args.generation_batch_size // self.num_generations,
+            args.generation_batch_size // args.num_generations,
             args.seed if self.shuffle_dataset else None,
-            repeats=self.num_generations,
-            passes=self.num_iterations * args.steps_per_generation,
+            repeats=args.num_generations,
+            passes=args.num_iterations * args.steps_per_generation,
         )
 
     def _generate_single_turn(
@@ -165,7 +169,7 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
         with self._stopping():
-            completions, logprobs = super()._generate_single_turn(
+            completions, logprobs = super()._generate_single_turn(  # type: ignore[no-untyped-call]
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         if self.stop:
@@ -186,7 +190,7 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        """Have `generate` end a completion at a stop string; it needs the tokenizer, which TRL does not pass."""
+        """Have `generate` end a completion at a stop string, for which it needs the tokenizer."""
         if not self.stop or self.use_vllm:
             yield
             return
@@ -207,9 +211,10 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
         super().log(logs, start_time)
 
     def consumed(self) -> Counts:
-        base, args = self.run.base, self.args
+        base = self.run.base
+        args: Any = self.args
         updates = self.run.updates_per_step
-        passes = 2.0 + 6.0 * self.num_iterations + 2.0 * (self.beta != 0.0) + 2.0 * (updates > 1)
+        passes = 2.0 + 6.0 * args.num_iterations + 2.0 * (self.beta != 0.0) + 2.0 * (updates > 1)
         samples = (self.state.global_step // updates) * args.generation_batch_size
         flops = base.flops + passes * count_nonembedding(self.model) * self.sampled_tokens
         return Counts(flops, samples, base.tokens + self.sampled_tokens)
@@ -222,11 +227,13 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
         if self.use_adaptive_entropy:
             values = {"entropy_coef": self.entropy_coef, "last_world_entropy": self._last_world_entropy}
             (folder / ENTROPY_STATE).write_text(json.dumps(values), encoding="utf-8")
-        if self.args.sync_ref_model:
+        args: Any = self.args
+        if args.sync_ref_model:
             save_weights(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
 
     def _load_extras(self, folder: Path) -> None:
         from safetensors.torch import load_model
 
-        if self.args.sync_ref_model:
+        args: Any = self.args
+        if args.sync_ref_model:
             load_model(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)

@@ -32,7 +32,9 @@ def make_schedule(lr: Mapping[str, Any]) -> Callable[[int], float]:
     shape, warmup = lr["shape"], int(lr.get("warmup_steps") or 0)
     floor = float(lr.get("floor") or 0.0)
     if shape not in SHAPES:
-        raise JobFailed("config", f"learning-rate shape `{shape}` is not known; there are {', '.join(SHAPES)}")
+        raise JobFailed(
+            "config", f"learning-rate shape `{shape}` is not known; there are {', '.join(SHAPES)}"
+        )
     total = 0 if shape == "constant" else _horizon(lr, shape, warmup)
     decay = int(lr.get("decay_steps") or 0) if shape == "wsd" else total - warmup
 
@@ -56,5 +58,7 @@ def _horizon(lr: Mapping[str, Any], shape: str, warmup: int) -> int:
         raise JobFailed("config", f"learning-rate shape `{shape}` needs `total_steps`")
     needed = warmup + int(lr.get("decay_steps") or 0) if shape == "wsd" else warmup + 1
     if total < needed:
-        raise JobFailed("config", f"`{shape}` over {total} steps is shorter than its warm-up and decay ({needed})")
+        raise JobFailed(
+            "config", f"`{shape}` over {total} steps is shorter than its warm-up and decay ({needed})"
+        )
     return int(total)

@@ -36,7 +36,8 @@ class TokenRows:
         return len(self.tokens) // self.length
 
     def __getitem__(self, row: int) -> NDArray[np.int64]:
-        return self.tokens[row * self.length : (row + 1) * self.length].astype(np.int64)
+        tokens: NDArray[np.int64] = self.tokens[row * self.length : (row + 1) * self.length].astype(np.int64)
+        return tokens
 
 
 def open_tokens(name: str, folder: Path, length: int) -> TokenRows:
@@ -53,7 +54,9 @@ def open_tokens(name: str, folder: Path, length: int) -> TokenRows:
         )
     tokens = np.memmap(folder / "tokens.bin", dtype=_DTYPES[index["dtype"]], mode="r")
     if len(tokens) != index["num_tokens"]:
-        raise JobFailed("data", f"{folder}/tokens.bin holds {len(tokens)} tokens, its index {index['num_tokens']}")
+        raise JobFailed(
+            "data", f"data `{name}`: tokens.bin holds {len(tokens)} tokens, its index {index['num_tokens']}"
+        )
     return TokenRows(name, tokens, length)
 
 
@@ -108,7 +111,8 @@ class Mixture:
 
     def _bounds(self, block: int) -> NDArray[np.int64]:
         """Return where in a block (before it is shuffled) each source begins, and BLOCK at the end."""
-        return _round_shares(self._shares, np.array([block]))[0]
+        bounds: NDArray[np.int64] = _round_shares(self._shares, np.array([block]))[0]
+        return bounds
 
     def _drawn_before(self, block: int, source: int) -> int:
         if block >= len(self._before):

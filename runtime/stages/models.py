@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ class Loaded:
     num_nonembedding: int  # parameters outside the input and output embeddings
 
 
+def limit_threads(num_threads: int) -> None:
+    """Hold the tokenizers' thread pool to `num_threads`; it is made once, when first used."""
+    os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, num_threads)))
+
+
 def load_model(ctx: JobContext, role: str = "model") -> Loaded:
     """Load the model that fills `role`, offline, on the GPU if there is one.
 
@@ -28,7 +34,9 @@ def load_model(ctx: JobContext, role: str = "model") -> Loaded:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    silence: Any = logging.disable_progress_bar  # bars are for a terminal, not for a log
+    silence()
+    limit_threads(ctx.num_threads)
     torch.set_num_threads(max(1, ctx.num_threads))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder = ctx.inputs[role]

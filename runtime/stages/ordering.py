@@ -30,7 +30,7 @@ def _epoch(num_rows: int, seed: int, epoch: int) -> Permutation:
 
 
 class OrderedSampler(Sampler[int]):
-    """Rows in order, by groups: a group of `width` rows, each `repeats` times in a row, the whole `passes` times."""
+    """Groups of `width` rows, each row `repeats` times over, each group `passes` times."""
 
     def __init__(
         self, num_rows: int, groups: int, width: int, seed: int | None, *, repeats: int = 1, passes: int = 1

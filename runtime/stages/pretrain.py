@@ -42,8 +42,10 @@ def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
     config = ctx.config
     length, batch_size = config["sequence_length"], config["batch_size"]
     tokenizer = load_tokenizer(ctx.inputs["tokenizer"])
-    sources = {name: open_tokens(name, ctx.inputs[f"tokens:{name}"], length) for name in config["mixture"]}
-    mixture = Mixture({name: len(rows) for name, rows in sources.items()}, config["mixture"], config["seed"])
+    # A list, because the order of the sources is part of what is computed.
+    weights = {source["name"]: source["weight"] for source in config["mixture"]}
+    sources = {name: open_tokens(name, ctx.inputs[f"tokens:{name}"], length) for name in weights}
+    mixture = Mixture({name: len(rows) for name, rows in sources.items()}, weights, config["seed"])
     model = make_model(config["model"], tokenizer, config["seed"])
     trainer = PretrainTrainer(
         model=model,
@@ -94,18 +96,20 @@ class PretrainTrainer(ResumableTrainer):
     rows_per_step: int
     row_length: int  # tokens
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
         if self.lr_scheduler is None:
-            self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, self.schedule)
+            optimizer = self.optimizer if optimizer is None else optimizer
+            self.lr_scheduler = LambdaLR(optimizer, self.schedule)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
-        # A state holds the next step's rate as the run that saved it saw it; another horizon may differ there.
+        # A state holds the next step's rate as the run that saved it saw it; another horizon may differ.
         scheduler: Any = self.lr_scheduler
+        optimizer: Any = self.optimizer
         rates = [base * self.schedule(scheduler.last_epoch) for base in scheduler.base_lrs]
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         scheduler._last_lr = rates
 

@@ -98,7 +98,8 @@ class _Column:
             shown = str(value) if len(str(value)) <= 60 else "..." + str(value)[-57:]
             raise JobFailed(
                 "data",
-                f"{record.where}: column `{self.column}` does not match {self.pattern.pattern!r} (it holds {shown!r})",
+                f"{record.where}: column `{self.column}` does not match {self.pattern.pattern!r} "
+                f"(it holds {shown!r})",
             )
         return found.group(1)
 

@@ -50,14 +50,17 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
         processing_class=tokenizer,
     )
     trainer.rows_per_step = config["batch_size"]
-    if len(trainer.train_dataset) == 0:
+    tokenised: Any = trainer.train_dataset
+    if len(tokenised) == 0:
         longest = config["args"].get("max_length")
-        raise JobFailed("data", f"every prompt fills `max_length` ({longest} tokens): nothing is left to learn from")
+        raise JobFailed(
+            "data", f"every prompt fills `max_length` ({longest} tokens): nothing is left to learn from"
+        )
     return trainer
 
 
 def make_examples(rows: list[Row], template: str, demonstrations: str) -> list[dict[str, str]]:
-    """Pair each row's prompt with its first demonstration, or with each in turn; rows without one are left out.
+    """Pair each row's prompt with its first demonstration, or with each; rows without one are left out.
 
     Raises JobFailed("data") if nothing is left.
     """
@@ -77,10 +80,13 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
     sampling = args.get("train_sampling_strategy", SAMPLING[0])
     if sampling not in SAMPLING:
         raise JobFailed(
-            "config", f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}"
+            "config",
+            f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
         )
     micro, passes = split_batch(config["batch_size"], config.get("micro_batch_size"), "a batch")
-    owned = owned_arguments(scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16"))
+    owned = owned_arguments(
+        scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
+    )
     owned |= {
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": passes,
@@ -96,7 +102,7 @@ class FineTuner(ResumableTrainer, SFTTrainer):
     rows_per_step: int
 
     def _get_train_sampler(self, train_dataset: Any = None) -> OrderedSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
         seed = self.args.seed if self.args.train_sampling_strategy == "random" else None
         return OrderedSampler(len(rows), self.args.max_steps, self.rows_per_step, seed)
 
@@ -105,4 +111,6 @@ class FineTuner(ResumableTrainer, SFTTrainer):
         # TRL counts the tokens of this process's life.
         tokens = base.tokens + int(self._total_train_tokens)
         samples = self.state.global_step * self.rows_per_step
-        return Counts(FLOPS_PER_PARAMETER_AND_TOKEN * count_nonembedding(self.model) * tokens, samples, tokens)
+        return Counts(
+            FLOPS_PER_PARAMETER_AND_TOKEN * count_nonembedding(self.model) * tokens, samples, tokens
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
+from exc.runtime.stages.models import limit_threads
 from exc.runtime.stages.sources import read_source
 
 EOS = "<|endoftext|>"
@@ -22,6 +23,7 @@ def run(ctx: JobContext) -> None:
     """
     from transformers import PreTrainedTokenizerFast
 
+    limit_threads(ctx.num_threads)
     if ctx.config["algorithm"] != "bpe":
         raise JobFailed(
             "config", f"tokenizer algorithm `{ctx.config['algorithm']}` is not known; there is `bpe`"
@@ -29,7 +31,8 @@ def run(ctx: JobContext) -> None:
     if ctx.config["vocab_size"] < SMALLEST:
         raise JobFailed(
             "config",
-            f"vocab_size {ctx.config['vocab_size']} is too small: 256 bytes and 2 special tokens take {SMALLEST}",
+            f"vocab_size {ctx.config['vocab_size']} is too small: "
+            f"256 bytes and 2 special tokens take {SMALLEST}",
         )
     texts = _Texts(ctx)
     trained = _train(texts, ctx.config["vocab_size"], ctx.config["split_digits"])

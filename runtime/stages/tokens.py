@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
-from exc.runtime.stages.models import load_tokenizer
+from exc.runtime.stages.models import limit_threads, load_tokenizer
 from exc.runtime.stages.sources import read_source
 
 BATCH_BYTES = 1 << 20  # text handed to the tokenizer at a time
@@ -25,6 +25,7 @@ def run(ctx: JobContext) -> None:
     Documents without text are left out. A special token spelled in a document is encoded as plain text.
     Raises JobFailed("data") when there are no documents.
     """
+    limit_threads(ctx.num_threads)
     tokenizer = load_tokenizer(ctx.inputs["tokenizer"])
     eos = tokenizer.eos_token_id
     if eos is None:

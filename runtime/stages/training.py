@@ -33,6 +33,8 @@ from exc.runtime.stages.weights import load_weights, save_weights, write_model
 
 REFERENCE_WEIGHTS = "reference.safetensors"
 ENTROPY_STATE = "entropy_ctrl_state.json"  # the name under which TRL reads it back
+# How torch reports it on a GPU and on a CPU.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 # What Trainer and TRL call it -> what events and metrics call it.
 _REPORTED = {
     "loss": "loss",
@@ -120,7 +122,11 @@ class Run:
 
         Raises JobFailed("diverged") if loss or gradient norm is not a finite number.
         """
-        values = {_REPORTED[name]: float(value) for name, value in logs.items() if name in _REPORTED and value is not None}
+        values = {
+            _REPORTED[name]: float(value)
+            for name, value in logs.items()
+            if name in _REPORTED and value is not None
+        }
         for name in ("loss", "grad_norm"):
             if name in values and not math.isfinite(values[name]):
                 raise JobFailed("diverged", self._explain(name, values[name], step))
@@ -168,7 +174,7 @@ class Boundaries(TrainerCallback):
     def __init__(self, trainer: ResumableTrainer) -> None:
         self.trainer = trainer
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
         control.should_log = True
         run = self.trainer.run
         step, inside = divmod(state.global_step, run.updates_per_step)
@@ -181,7 +187,7 @@ class Boundaries(TrainerCallback):
             control.should_training_stop = True
         return control
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         # Kept in memory and in every saved state otherwise, one entry a step.
         state.log_history.clear()
         if logs and "loss" in logs:
@@ -214,7 +220,7 @@ class ResumableTrainer(Trainer):
     def _send_telemetry(self) -> None:
         """TRL reports each run to its makers; a run here talks to nobody."""
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         step = self.state.global_step // self.run.updates_per_step
         counts = self.consumed()
         state = write_state(
@@ -255,7 +261,7 @@ class ResumableTrainer(Trainer):
 def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     """Train from `state` (None: from the start) until everything to be kept is published.
 
-    Raises Stopped after saving if the job was asked to stop, JobFailed if memory runs out or loss is not finite.
+    Raises Stopped if the job was asked to stop, after saving, and JobFailed if memory runs out.
     """
     trainer.attach(run)
     if state is not None:
@@ -270,7 +276,7 @@ def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     try:
         trainer.train(resume_from_checkpoint=None if state is None else str(state.folder))
     except (RuntimeError, MemoryError) as error:
-        if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
             raise JobFailed("out-of-memory", f"not enough memory: {error}") from error
         raise
     finally:
@@ -287,5 +293,6 @@ def quieten() -> None:
     import datasets
     from transformers.utils import logging
 
+    bars: Any = logging
     datasets.disable_progress_bars()
-    logging.disable_progress_bar()
+    bars.disable_progress_bar()

@@ -115,5 +115,7 @@ def split_batch(total: int, micro_batch_size: int | None, what: str) -> tuple[in
     share = total // world
     micro = share if micro_batch_size is None else min(micro_batch_size, share)
     if share % micro:
-        raise JobFailed("config", f"{what} of {total} on {world} processes is no multiple of micro-batches of {micro}")
+        raise JobFailed(
+            "config", f"{what} of {total} on {world} processes is no multiple of micro-batches of {micro}"
+        )
     return micro, share // micro

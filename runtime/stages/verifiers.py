@@ -31,7 +31,7 @@ def load_verifier(config: Mapping[str, Any], root: Path) -> Verifier:
     """Return the verifier that `config` describes; a python one is imported from `root`, the spec's folder.
 
     A verifier never raises: what goes wrong inside one becomes a verdict that is not verifiable.
-    Raises JobFailed("verifier") when a python one cannot be imported, JobFailed("config") for an unknown kind.
+    Raises JobFailed("verifier") when that fails, and JobFailed("config") for an unknown kind.
     """
     kind = config["kind"]
     if kind == "numeric":

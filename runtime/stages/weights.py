@@ -1,4 +1,4 @@
-"""Models that are trained: made or loaded, and published as folders with the same bytes for the same weights."""
+"""Models that are trained: made or loaded, and published as the same bytes for the same weights."""
 
 from __future__ import annotations
 
@@ -23,12 +23,35 @@ def make_model(fields: Mapping[str, Any], tokenizer: Any, seed: int) -> Any:
     """
     from transformers import AutoModelForCausalLM, set_seed
 
+    factory: Any = AutoModelForCausalLM
+
     config = _make_config(fields, tokenizer)
     set_seed(seed)
     try:
-        return AutoModelForCausalLM.from_config(config, dtype="float32")
+        model = factory.from_config(config, dtype="float32")
     except Exception as error:
         raise JobFailed("config", f"no `{fields['architecture']}` model can be built so: {error}") from error
+    _check_shapes(model, fields["architecture"])
+    return model
+
+
+def _check_shapes(model: Any, architecture: str) -> None:
+    """Pass two tokens through: some architectures accept shapes that they cannot compute with."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros((1, 2), dtype=torch.long))
+    except RuntimeError as error:
+        config = model.config
+        heads = f"{config.num_attention_heads} attention heads"
+        if (groups := getattr(config, "num_key_value_heads", None)) is not None:
+            heads += f" and {groups} key-value heads"
+        raise JobFailed(
+            "config",
+            f"a `{architecture}` model of hidden size {config.hidden_size} with {heads} fails: {error}",
+        ) from error
+    model.train()
 
 
 def _make_config(fields: Mapping[str, Any], tokenizer: Any) -> Any:
@@ -74,7 +97,9 @@ def load_policy(folder: Path, init: Mapping[str, Any]) -> tuple[Any, Any]:
 
     tokenizer = load_tokenizer(folder)
     if tokenizer.eos_token_id is None:
-        raise JobFailed("config", f"the tokenizer in {folder} has no end-of-text token to end completions with")
+        raise JobFailed(
+            "config", f"the tokenizer in {folder} has no end-of-text token to end completions with"
+        )
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
         tokenizer.pad_token = _spare_token(tokenizer, folder)
     try:
@@ -94,7 +119,7 @@ def _spare_token(tokenizer: Any, folder: Path) -> str:
     for token in [*named, *spare]:
         return token
     raise JobFailed(
-        "config", f"the tokenizer in {folder} has no pad token apart from its end-of-text token, and no spare one"
+        "config", f"the tokenizer in {folder} has no token to pad with apart from its end-of-text token"
     )
 
 

@@ -25,7 +25,10 @@ exit codes: 0 done; 1 the spec, the plan or a job is at fault; 2 usage; 3 the en
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="exc", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="exc",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"exc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -37,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     compiled = command("compile", "check a spec and write its plan, to be reviewed")
     _spec(compiled, json=True)
     _out(compiled)
-    compiled.add_argument("--check", action="store_true", help="write nothing; exit 1 if the plan folder is not up to date")
+    compiled.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if the plan folder is not up to date"
+    )
     planned = command("plan", "say of each job whether it will run or is reused, and why")
     _spec(planned, json=True)
     _out(planned)
@@ -47,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("--json", action="store_true", help="for programs")
     submit = command("submit", "run what a plan still needs; can be run again at any time")
     _plan(submit)
-    submit.add_argument("--slots", type=_positive, metavar="N", help="CPU slots on this machine (default: all)")
+    submit.add_argument(
+        "--slots", type=_positive, metavar="N", help="CPU slots on this machine (default: all)"
+    )
     _plan(command("status", "say where a plan stands, and what failed and why"), json=True)
     results = command("results", "list every score, with the job that it came from")
     _plan(results, json=True)
@@ -64,8 +71,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _spec(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
-    parser.add_argument("spec", metavar="SPEC", nargs="?", default="experiment.yaml", help="by default experiment.yaml")
-    parser.add_argument("--profile", metavar="NAME", default="local", help="where the plan will run (default: local)")
+    parser.add_argument(
+        "spec", metavar="SPEC", nargs="?", default="experiment.yaml", help="by default experiment.yaml"
+    )
+    parser.add_argument(
+        "--profile", metavar="NAME", default="local", help="where the plan will run (default: local)"
+    )
     if json:
         parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -75,7 +86,9 @@ def _out(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
-    parser.add_argument("plan", metavar="PLAN", nargs="?", default="plan", help="plan folder, by default `plan`")
+    parser.add_argument(
+        "plan", metavar="PLAN", nargs="?", default="plan", help="plan folder, by default `plan`"
+    )
     if json:
         parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -116,5 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}".replace(" : ", " "), file=sys.stderr)
+        print(
+            f"error: {error.filename or ''}: {error.strerror or error}".replace(" : ", " "), file=sys.stderr
+        )
         return EXIT_ENVIRONMENT

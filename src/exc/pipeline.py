@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
-from exc.compiler.folder import plan_folder
+from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import Plan
 from exc.facts import gather
 from exc.spec.diagnostics import Diagnostics
@@ -65,13 +65,20 @@ def write_plan(plan: Plan, out: Path) -> bool:
     """
     content = plan_folder(plan)
     (out / "jobs").mkdir(parents=True, exist_ok=True)
-    stale = [path for path in (out / "jobs").iterdir() if f"jobs/{path.name}" not in content and path.suffix in (".sh", ".yaml")]
+    stale = stale_files(content, out)
     for path in stale:
         path.unlink()
     changed = bool(stale)
     for name in sorted(content, key=lambda name: name == "plan.json"):
         changed |= _write(out / name, content[name])
     return changed
+
+
+def stale_files(content: Mapping[str, bytes], out: Path) -> list[Path]:
+    """Scripts and configs in a plan folder whose class is no more."""
+    folder = out / "jobs"
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if path.suffix in (".sh", ".yaml") and f"jobs/{path.name}" not in content]
 
 
 def _write(path: Path, content: bytes) -> bool:
@@ -89,8 +96,7 @@ def _write(path: Path, content: bytes) -> bool:
 
 def edited_scripts(plan: Plan, out: Path) -> list[str]:
     """Scripts in a plan folder that are not what the plan says, sorted: changed by hand, or gone."""
-    content = plan_folder(plan)
-    return sorted(name for name in content if name.endswith(".sh") and not _same(out / name, content[name]))
+    return sorted(name for name, content in plan_scripts(plan).items() if not _same(out / name, content))
 
 
 def _same(path: Path, content: bytes) -> bool:

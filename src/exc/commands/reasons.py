@@ -41,10 +41,10 @@ def _verdict(plan: Plan, job: Job, store: Store, *, done: bool, needed: bool) ->
     if not needed:
         return Verdict(job, "not needed", "everything that reads it is done")
     before = _before(plan, job, store)
-    if before is None or before.identity in job.artifacts():
+    if before is None or f"{job.kind}/{before.record['identity']}" in job.artifacts():
         resumes = store.work_path(job.work_key).is_dir() and any(store.work_path(job.work_key).glob("step-*"))
         return Verdict(job, "to run", "goes on from where it was" if resumes else "new")
-    change = changes_since(job, before.fields, before.inputs)
+    change = changes_since(job, before.record["fields"], before.record["inputs"])
     return Verdict(job, "changed", _why(change), change)
 
 
@@ -56,7 +56,9 @@ def _before(plan: Plan, job: Job, store: Store) -> Artifact | None:
 def _why(change: JobChange) -> str:
     parts = [shown_change(field) for field in change.fields]
     if change.inputs:
-        parts.append(f"reads {', '.join(change.inputs[:3])}{', ...' if len(change.inputs) > 3 else ''}, which changed")
+        parts.append(
+            f"reads {', '.join(change.inputs[:3])}{', ...' if len(change.inputs) > 3 else ''}, which changed"
+        )
     return "; ".join(parts) or "a new version of the stage"
 
 
@@ -88,13 +90,19 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
     fields: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         for field in verdict.change.fields if verdict.change else ():
-            fields.setdefault(f"{shown_change(field)} ({where(experiment, verdict.job, field)})", []).append(verdict)
+            fields.setdefault(f"{shown_change(field)} ({where(experiment, verdict.job, field)})", []).append(
+                verdict
+            )
     for text, group in fields.items():
         print(f"\n{text}: {len(group)} {'job' if len(group) == 1 else 'jobs'}")
         _print_jobs([v.job.id for v in group])
-    _print_group("\nchanged because of what they read", [v for v in verdicts if v.change and not v.change.fields])
+    _print_group(
+        "\nchanged because of what they read", [v for v in verdicts if v.change and not v.change.fields]
+    )
     _print_group("\nnew", [v for v in verdicts if v.word == "to run" and v.reason == "new"])
-    _print_group("\ngo on from where they were", [v for v in verdicts if v.word == "to run" and v.reason != "new"])
+    _print_group(
+        "\ngo on from where they were", [v for v in verdicts if v.word == "to run" and v.reason != "new"]
+    )
 
 
 def _print_group(title: str, group: Sequence[Verdict]) -> None:

@@ -12,8 +12,8 @@ from exc.compiler.classes import WHAT, class_configs, job_classes
 from exc.compiler.diff import diff_plans
 from exc.compiler.folder import script
 from exc.compiler.identity import identity_fields
-from exc.compiler.plan import Job, Plan, PlanError, read_plan
-from exc.pipeline import compile_spec
+from exc.compiler.plan import Job, Plan, PlanError, read_plan, to_json
+from exc.pipeline import Compiled, compile_spec
 from exc.spec.diagnostics import did_you_mean
 
 
@@ -27,11 +27,7 @@ def plan(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else spec.parent / "plan"
     compiled = compile_spec(spec, out, args.profile)
     if compiled.plan is None or compiled.experiment is None:
-        if args.json:
-            print_json({"diagnostics": diagnostics_json(compiled)})
-        else:
-            show_diagnostics(compiled)
-        return 1
+        return _refuse(compiled, json=args.json)
     try:
         verdicts = review(compiled.plan, find_store(compiled.plan, out.absolute()))
     except StoreError as error:
@@ -43,24 +39,34 @@ def plan(args: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse(compiled: Compiled, *, json: bool) -> int:
+    """Say why there is no plan."""
+    if json:
+        print_json({"diagnostics": diagnostics_json(compiled)})
+    else:
+        show_diagnostics(compiled)
+    return 1
+
+
 def diff(args: argparse.Namespace) -> int:
     """Compare two plans, or a plan with what its spec says now."""
-    old_folder = Path(args.old)
+    new_folder = Path(args.new or args.old)
     try:
-        old = read_plan(old_folder)
-        if args.new:
-            new = read_plan(Path(args.new))
-            spec = Path(args.new) / new.root / new.spec
-        else:
-            spec = old_folder / old.root / old.spec
+        old, new = read_plan(Path(args.old)), read_plan(new_folder)
     except PlanError as error:
         return fail(str(error))
-    compiled = compile_spec(spec, old_folder if not args.new else Path(args.new), old.profile["name"])
-    if compiled.plan is None or compiled.experiment is None:
-        show_diagnostics(compiled)
-        return 1
-    found = diff_plans(old, compiled.plan if not args.new else new)
-    lines = difference(found, compiled.experiment) if found else []
+    compiled = compile_spec(new_folder / new.root / new.spec, new_folder, new.profile["name"])
+    experiment = compiled.experiment
+    if args.new is not None:
+        # The spec tells lines more exactly than the plan, as long as it is still what the plan was made from.
+        if compiled.plan is None or compiled.plan.digest != new.digest:
+            experiment = None
+    elif compiled.plan is None:
+        return _refuse(compiled, json=args.json)
+    else:
+        new = compiled.plan
+    found = diff_plans(old, new)
+    lines = difference(found, experiment) if found else []
     if args.json:
         print_json({"differ": bool(found), "kept": found.kept, "lines": [line.strip() for line in lines]})
     elif found:
@@ -98,7 +104,9 @@ def _job_json(job: Job) -> dict[str, Any]:
         "identity": job.identity,
         "computation": job.computation or None,
         "kept": {str(step): identity for step, identity in job.kept.items()},
-        "needs": [{"role": n.role, "job": n.job, "artifact": n.artifact, "output": n.output} for n in job.needs],
+        "needs": [
+            {"role": n.role, "job": n.job, "artifact": n.artifact, "output": n.output} for n in job.needs
+        ],
         "hashed": identity_fields(job.kind, job.config),
         "config": job.config,
         "resources": job.resources,
@@ -109,6 +117,7 @@ def _job_json(job: Job) -> dict[str, Any]:
 
 def _job_text(loaded: Plan, job: Job) -> str:
     cls = next(cls for cls in job_classes(loaded) if cls.name == job.cls)
+    config = class_configs(to_json(_only(loaded, job)))[job.cls]
     head = [f"{job.id}: {WHAT[job.kind]}"]
     if job.aliases:
         head.append(f"also       {', '.join(job.aliases)}")
@@ -119,22 +128,28 @@ def _job_text(loaded: Plan, job: Job) -> str:
     readers = [other.id for other in loaded.jobs if any(need.job == job.id for need in other.needs)]
     if readers:
         lineage.append(f"read by    {', '.join(readers[:6])}{', ...' if len(readers) > 6 else ''}")
-    config = class_configs(loaded)[job.cls] if len(cls.jobs) == 1 else class_configs(_only(loaded, job))[job.cls]
     return "\n".join([*head, "", *lineage, "", config, f"# jobs/{job.cls}.sh", script(loaded, cls)])
 
 
 def _only(loaded: Plan, job: Job) -> Plan:
     """The plan with one job, so that its config is written out whole."""
-    return Plan(loaded.experiment, loaded.seed, loaded.root, loaded.spec, loaded.profile, (job,), loaded.report)
+    return Plan(
+        loaded.experiment, loaded.seed, loaded.root, loaded.spec, loaded.profile, (job,), loaded.report
+    )
 
 
-def _lineage(loaded: Plan, job: Job, depth: int = 1, seen: frozenset[str] = frozenset()) -> list[str]:
+def _lineage(loaded: Plan, job: Job) -> list[str]:
     """What a job reads, and what that reads, as an indented tree; a job that was shown is not opened again."""
-    lines = []
-    for need in job.needs:
-        again = need.job in seen
-        lines.append(f"{'  ' * depth}{need.role} <- {need.job} ({need.artifact[:24]}){' ...' if again else ''}")
-        seen |= {need.job}
-        if not again:
-            lines += _lineage(loaded, loaded.job(need.job), depth + 1, seen)
+    lines: list[str] = []
+    seen: set[str] = set()
+    stack = [(1, need) for need in reversed(job.needs)]  # chains are longer than Python recurses
+    while stack:
+        depth, need = stack.pop()
+        reads = loaded.job(need.job).needs
+        again = need.job in seen and bool(reads)
+        lines.append(
+            f"{'  ' * depth}{need.role} <- {need.job} ({need.artifact[:24]}){' ...' if again else ''}"
+        )
+        seen.add(need.job)
+        stack += [] if again else [(depth + 1, below) for below in reversed(reads)]
     return lines

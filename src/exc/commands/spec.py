@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 
 from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
+from exc.compiler.folder import plan_folder
 from exc.compiler.plan import PLAN_FILE, Plan
-from exc.pipeline import compile_spec, write_plan
+from exc.pipeline import compile_spec, stale_files, write_plan
 from exc.spec.codes import CODES
 from exc.spec.diagnostics import did_you_mean
+
+_OURS = frozenset({PLAN_FILE, "PLAN.md", "graph.svg", "jobs"})
 
 
 def check(args: argparse.Namespace) -> int:
@@ -37,7 +40,9 @@ def compile_(args: argparse.Namespace) -> int:
         changed = _differs(compiled.plan, out) if args.check else write_plan(compiled.plan, out)
     if args.json:
         jobs = len(compiled.plan.jobs) if compiled.plan else None
-        print_json({"plan": str(out), "jobs": jobs, "changed": changed, "diagnostics": diagnostics_json(compiled)})
+        print_json(
+            {"plan": str(out), "jobs": jobs, "changed": changed, "diagnostics": diagnostics_json(compiled)}
+        )
     if compiled.plan is None:
         return 1
     if _foreign(out):
@@ -55,33 +60,41 @@ def explain(args: argparse.Namespace) -> int:
             print(f"{name:<{width}}  {code.title}")
         return 0
     if args.code not in CODES:
-        return fail(f"there is no code `{args.code}`; {did_you_mean(args.code, CODES) or '`exc explain` lists them'}", 2)
+        return fail(
+            f"there is no code `{args.code}`; {did_you_mean(args.code, CODES) or '`exc explain` lists them'}",
+            2,
+        )
     code = CODES[args.code]
     example = "\n".join(f"    {line}" for line in code.example.strip("\n").splitlines())
-    print(f"{args.code}: {code.title}\n\n{code.what}\n\nWhy: {code.why}\n\nExample:\n\n{example}\n\nFix: {code.fix}")
+    print(
+        f"{args.code}: {code.title}\n\n{code.what}\n\nWhy: {code.why}\n\nExample:\n\n{example}\n\nFix: {code.fix}"
+    )
     return 0
 
 
 def _foreign(out: Path) -> bool:
-    """Whether a folder holds things, but no plan: nothing of ours to overwrite."""
-    return out.is_dir() and any(out.iterdir()) and not (out / PLAN_FILE).exists()
+    """Whether a folder holds things that are no plan, nor what is left of one whose writing was cut short."""
+    if not out.is_dir() or (out / PLAN_FILE).exists():
+        return False
+    return any(path.name not in _OURS and not path.name.startswith(".") for path in out.iterdir())
 
 
 def _differs(plan: Plan, out: Path) -> bool:
-    from exc.compiler.folder import plan_folder
-
     def same(name: str, content: bytes) -> bool:
         path = out / name
         return path.is_file() and path.read_bytes() == content
 
-    return not all(same(name, content) for name, content in plan_folder(plan).items())
+    content = plan_folder(plan)
+    return not all(same(name, data) for name, data in content.items()) or bool(stale_files(content, out))
 
 
 def _say(plan: Plan, out: Path, *, changed: bool, written: bool) -> None:
     if not changed:
         print(f"{out}: up to date; {_counts(plan)}")
     elif written:
-        print(f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: exc submit{'' if str(out) == 'plan' else f' {out}'}")
+        print(
+            f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: exc submit{'' if str(out) == 'plan' else f' {out}'}"
+        )
     else:
         print(f"{out}: not what the spec says now; write it with `exc compile`")
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exc.commands.terminal import show_diagnostics
+from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
-from exc.spec.experiment import Experiment
+from exc.spec.experiment import Experiment, PassAtK
+from exc.spec.recipes import Grpo, Sft
 
 MOST = 8  # lines of difference before "and N more"
 
@@ -17,23 +19,28 @@ MOST = 8  # lines of difference before "and N more"
 def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
     """The lines that say why a plan must not run, none if it may. `typed`: its folder as the user wrote it."""
     spec = folder / plan.root / plan.spec
-    again = f"exc compile {plan.spec if typed == 'plan' else spec}" if plan.spec != "experiment.yaml" else "exc compile"
+    again = "exc compile" if plan.spec == "experiment.yaml" else f"exc compile {plan.spec}"
     if not spec.exists():
         return [f"{typed}: its spec {plan.spec} is not where it was ({plan.root}); a plan goes with its spec"]
     compiled = compile_spec(spec.resolve(), folder, plan.profile["name"])
     if compiled.plan is None or compiled.experiment is None:
         show_diagnostics(compiled)
         return [f"{typed}: the spec has errors since the plan was made; mend them and run `{again}`"]
-    if compiled.plan.digest != plan.digest:
+    # Not the digest that plan.json claims: what it holds may have been changed by hand.
+    if compiled.plan.digest != plan_digest(plan):
         lines = difference(diff_plans(plan, compiled.plan), compiled.experiment)
-        return [f"{typed}: the plan is not what {plan.spec} says now:", *lines, f"review the change and run `{again}`"]
+        return [
+            f"{typed}: the plan is not what {plan.spec} says now:",
+            *lines,
+            f"review the change and run `{again}`",
+        ]
     edited = edited_scripts(plan, folder)
     if edited:
         return [f"{typed}: {', '.join(edited)} is not what the plan says; `{again}` writes it anew"]
     return []
 
 
-def difference(diff: PlanDiff, experiment: Experiment) -> list[str]:
+def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
     """What changed between two plans, as lines: fields with their spec line and how many jobs each concerns."""
     lines = [f"  {change}" for change in diff.settings if not change.field.startswith("report.cells")]
     by_field: dict[tuple[str, str], list[Job]] = {}
@@ -63,13 +70,33 @@ def _jobs(jobs: Iterable[Job]) -> str:
     return f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} ({names})"
 
 
-def where(experiment: Experiment, job: Job, change: FieldChange) -> str:
-    """The spec line of a field of a job, as near as it can be told; else that of the job."""
-    path = _path(experiment, job)
-    if path is None:
+def where(experiment: Experiment | None, job: Job, change: FieldChange) -> str:
+    """The spec line of a field of a job, as near as it can be told; else, or without a spec, that of the job."""
+    path = _path(experiment, job) if experiment is not None else None
+    if experiment is None or path is None:
         return job.source[0]
-    field = tuple(part for part in change.field.split(".") if not part.endswith("]"))
-    return experiment.where(*path, *field)
+    field = tuple(part.partition("[")[0] for part in change.field.split("."))
+    task = _task(experiment, path) if field[0] in _OF_A_TASK else None
+    if task is not None:
+        return experiment.where("tasks", task, *field)
+    return experiment.where(*path, *_SPELLED.get(change.field, field))
+
+
+# Fields of a stage's or evaluation's config that its task says.
+_OF_A_TASK = frozenset({"prompt", "stop", "verifier", "rewards", "max_unverifiable"})
+# Fields of a pre-training config -> where the trunk says them.
+_SPELLED = {
+    "lr.total_steps": ("tokens",),
+    **{f"lr.{name}": ("schedule", name) for name in ("shape", "peak", "floor")},
+    **{f"lr.{name}_steps": ("schedule", name) for name in ("warmup", "decay")},
+}
+
+
+def _task(experiment: Experiment, path: tuple[str | int, ...]) -> str | None:
+    """The task of the stage or evaluation at `path`."""
+    spec, name = experiment.spec, str(path[1])
+    body = spec.recipes[name][int(path[2])].body if path[0] == "recipes" else spec.evaluations[name].pass_at_k
+    return body.task if isinstance(body, Sft | Grpo | PassAtK) else None
 
 
 def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:

@@ -56,7 +56,9 @@ class Study:
         """Plan a job; `needs` are (role, job id)."""
         found = tuple(Need(role, other, self.jobs[other].artifact, "") for role, other in needs)
         identity = hashlib.sha256(f"{kind}:{job_id}".encode()).hexdigest()
-        job = Job(job_id, kind, kind, identity, {}, found, source=(f"experiment.yaml:{10 + len(self.jobs)}:5",))
+        job = Job(
+            job_id, kind, kind, identity, {}, found, source=(f"experiment.yaml:{10 + len(self.jobs)}:5",)
+        )
         return self.jobs.setdefault(job_id, job)
 
     def publish(
@@ -88,14 +90,26 @@ class Study:
         folder = self.store.attempts_path(job.identity)
         number = len(list(folder.glob("*"))) + 1
         (folder / str(number)).mkdir(parents=True)
-        (folder / str(number) / "attempt.json").write_text(json.dumps({"host": "node-1", "pid": 1, **content}))
+        (folder / str(number) / "attempt.json").write_text(
+            json.dumps({"host": "node-1", "pid": 1, **content})
+        )
 
     def cell(
-        self, evaluation: str, trunk: str, at: int, recipe: str, model: Job, needs: Job, replicate: int = 0, **more: Any
+        self,
+        evaluation: str,
+        trunk: str,
+        at: int,
+        recipe: str,
+        model: Job,
+        needs: Job,
+        replicate: int = 0,
+        **more: Any,
     ) -> Job:
         """Plan the job of a cell, which needs `needs`, and the cell."""
         kind = "score" if self.evaluations[evaluation]["kind"] == "pass_at_k" else "bits_per_byte"
-        job = self.job(f"{model.id}.{evaluation}.{kind}", kind, ("samples:0" if kind == "score" else "model", needs.id))
+        job = self.job(
+            f"{model.id}.{evaluation}.{kind}", kind, ("samples:0" if kind == "score" else "model", needs.id)
+        )
         cell = {
             "evaluation": evaluation,
             "trunk": trunk,
@@ -135,7 +149,9 @@ class Study:
         """Publish documents whose bits per byte scatter about `rate`."""
         rng, noise = np.random.default_rng(5), np.random.default_rng(seed)
         num_bytes = rng.integers(200, 2000, num_documents)
-        bits = num_bytes * (rate + 0.1 * rng.standard_normal(num_documents) + 0.01 * noise.standard_normal(num_documents))
+        bits = num_bytes * (
+            rate + 0.1 * rng.standard_normal(num_documents) + 0.01 * noise.standard_normal(num_documents)
+        )
         rows = [
             {"document": index, "num_bytes": int(size), "bits": float(bit)}
             for index, (size, bit) in enumerate(zip(num_bytes, bits, strict=True))
@@ -155,7 +171,9 @@ class Study:
             **self.report,
         }
         jobs = tuple(self.jobs.values())
-        return Plan("tiny-study", 0, "..", "experiment.yaml", {"name": "local"}, jobs, report, digest="ab" * 32)
+        return Plan(
+            "tiny-study", 0, "..", "experiment.yaml", {"name": "local"}, jobs, report, digest="ab" * 32
+        )
 
 
 ARITHMETIC = {
@@ -201,7 +219,9 @@ def _checkpoint(study: Study, at: int, rows: Job, *, last: bool) -> None:
     study.publish(trunk)
     models = {("base", 0): trunk}
     for replicate in range(3):
-        models["rl", replicate] = study.job(f"tiny/{at}/rl/r{replicate}/rl", "grpo", ("model", trunk.id), ("rows", rows.id))
+        models["rl", replicate] = study.job(
+            f"tiny/{at}/rl/r{replicate}/rl", "grpo", ("model", trunk.id), ("rows", rows.id)
+        )
     models["sft", 0] = study.job(f"tiny/{at}/sft/r0/sft", "sft", ("model", trunk.id), ("rows", rows.id))
     models["sft-rl", 0] = study.job(f"tiny/{at}/sft-rl/r0/rl", "grpo", ("model", models["sft", 0].id))
     for (recipe, replicate), model in models.items():
@@ -220,6 +240,16 @@ def _checkpoint(study: Study, at: int, rows: Job, *, last: bool) -> None:
         cost = {"base": 0.0, "rl": 0.004, "sft": 0.09, "sft-rl": 0.1}[recipe]
         study.bits(held, 2.4 - at / 2000 + cost, seed)
     if last:
-        failure = {"class": "out-of-memory", "message": "rollout needs 21 GB, the machine has 16 GB", "log_lines": []}
-        study.attempt(models["sft-rl", 0], started="2026-01-01T00:00:00Z", ended="2026-01-01T00:03:00Z", exit=1, failure=failure)
+        failure = {
+            "class": "out-of-memory",
+            "message": "rollout needs 21 GB, the machine has 16 GB",
+            "log_lines": [],
+        }
+        study.attempt(
+            models["sft-rl", 0],
+            started="2026-01-01T00:00:00Z",
+            ended="2026-01-01T00:03:00Z",
+            exit=1,
+            failure=failure,
+        )
         study.attempt(models["rl", 1], started="2026-01-01T00:00:00Z")

@@ -135,7 +135,7 @@ ModelMaker = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> ModelMaker:
-    """Return a maker of tiny random Llama folders; `head` fills the output layer: 0 makes tokens equally likely."""
+    """Return a maker of tiny random Llama folders; `head` fills the output layer (0: all tokens alike)."""
 
     def make(seed: int = 0, head: float | None = None, dtype: str = "float32", **config: Any) -> Path:
         import torch

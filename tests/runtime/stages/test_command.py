@@ -39,6 +39,18 @@ def test_what_it_leaves_may_have_another_name(bench: Bench, make_model: ModelMak
     assert (folder / "model/tokenizer.json").is_file()  # taken from the input model
 
 
+def test_links_to_inputs_become_files(bench: Bench, make_model: ModelMaker) -> None:
+    shell = 'mkdir "$EXC_OUTPUT/model" && ln -s "$EXC_INPUT_MODEL"/* "$EXC_OUTPUT/model"'
+    folder = command(bench, shell, make_model())
+    assert not any(path.is_symlink() for path in (folder / "model").iterdir())
+
+
+@pytest.mark.parametrize("leaves", ["/etc", "../..", "model/../../x"])
+def test_nothing_is_taken_from_elsewhere(bench: Bench, make_model: ModelMaker, leaves: str) -> None:
+    with pytest.raises(JobFailed, match=r"is not a folder under \$EXC_OUTPUT"):
+        command(bench, COPY, make_model(), leaves=leaves)
+
+
 @pytest.mark.parametrize(
     ("shell", "message"),
     [

@@ -40,12 +40,14 @@ def main(path: Path) -> None:
 
 
 def arm(what: str, number: int) -> None:
+    from transformers import Trainer
+
     from exc.runtime.stages import states, training
 
     place: dict[str, tuple[Any, str]] = {
         "sync": (states, "_sync"),
         "save": (training, "save_weights"),
-        "pass": (training.ResumableTrainer, "training_step"),
+        "pass": (Trainer, "training_step"),
         "publish": (training, "write_model"),
     }
     owner, name = place[what]

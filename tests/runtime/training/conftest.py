@@ -31,11 +31,14 @@ def make_subjects() -> dict[str, Subject]:
         "pretrain": Subject("pretrain", world.pretrain_config(20), (20,)),
         "sft": Subject("sft", world.sft_config(), (5, 12)),
         "grpo": Subject("grpo", world.grpo_config(), (3, 8)),
-        # Stop strings, a moving reference and adaptive entropy: each is state that TRL alone would lose or break.
+        # Stop strings, a moving reference, adaptive entropy: what TRL alone would lose or break.
         "grpo-full": Subject(
             "grpo",
             world.grpo_config(
-                stop=["e", "q"], updates_per_rollout=4, rollouts=6, args={**awkward, "use_adaptive_entropy": True}
+                stop=["e", "q"],
+                updates_per_rollout=4,
+                rollouts=6,
+                args={**awkward, "use_adaptive_entropy": True},
             ),
             (2, 6),
         ),

@@ -13,6 +13,16 @@ from tests.runtime.training.conftest import Subject
 
 pytestmark = pytest.mark.slow
 
+# What any script on a CPU would set.
+BARE: dict[str, Any] = {
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "save_strategy": "no",
+    "report_to": "none",
+    "logging_steps": 1,
+    "disable_tqdm": True,
+}
 Undisturbed = Callable[[str], tuple[Subject, Published]]
 
 
@@ -41,14 +51,22 @@ def test_sft_is_sft(undisturbed: Undisturbed, inputs: dict[str, Path], tmp_path:
 
     subject, published = undisturbed("sft")
     examples = [
-        {"prompt": f"{n}+2=", "completion": text} for n in range(7) for text in (f" {n + 2}", f" it is {n + 2}")
+        {"prompt": f"{n}+2=", "completion": text}
+        for n in range(7)
+        for text in (f" {n + 2}", f" it is {n + 2}")
     ]
     ordered = [examples[row_at(n, len(examples), 11)] for n in range(12 * 4)]
     arguments = SFTConfig(
-        output_dir=str(tmp_path), learning_rate=1e-2, max_length=32, max_steps=12, per_device_train_batch_size=2,
-        gradient_accumulation_steps=2, train_sampling_strategy="sequential", seed=11, use_cpu=True, bf16=False,
-        gradient_checkpointing=False, save_strategy="no", report_to="none", logging_steps=1, disable_tqdm=True,
-    )  # fmt: skip
+        output_dir=str(tmp_path),
+        learning_rate=1e-2,
+        max_length=32,
+        max_steps=12,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        train_sampling_strategy="sequential",
+        seed=11,
+        **BARE,
+    )
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(inputs["model"], dtype="float32"),
         args=arguments,
@@ -84,16 +102,24 @@ def test_grpo_is_grpo(
         )
         run_stage(ctx)
 
-    def reward(completions: list[str], **_: Any) -> list[float]:
+    def reward(completions: list[str], **_: Any) -> list[float | None]:
         return [(1.0 if len(text.encode()) % 2 == 0 else 0.1) if text else 0.0 for text in completions]
 
     prompts = [{"prompt": f"{row_at(n, 7, 7)}+2="} for n in range(8 * 2)]
     arguments = GRPOConfig(
-        output_dir=str(tmp_path / "bare"), learning_rate=1e-2, max_completion_length=6, max_steps=16, seed=7,
-        num_generations=4, per_device_train_batch_size=2, gradient_accumulation_steps=2, steps_per_generation=4,
-        shuffle_dataset=False, use_cpu=True, bf16=False, gradient_checkpointing=False, save_strategy="no",
-        report_to="none", logging_steps=1, disable_tqdm=True, **extra,
-    )  # fmt: skip
+        output_dir=str(tmp_path / "bare"),
+        learning_rate=1e-2,
+        max_completion_length=6,
+        max_steps=16,
+        seed=7,
+        num_generations=4,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        steps_per_generation=4,
+        shuffle_dataset=False,
+        **BARE,
+        **extra,
+    )
     trainer = GRPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(inputs["model"], dtype="float32"),
         reward_funcs=[reward],

@@ -22,7 +22,9 @@ def train_segments(
     resumes: dict[str, Path] = {}
     for cut in cuts:
         config = world.pretrain_config(cut, **changes)
-        ctx, results[cut] = make_context(folder / f"to-{cut}", "pretrain", config, {**inputs, **resumes}, kept=(cut,))
+        ctx, results[cut] = make_context(
+            folder / f"to-{cut}", "pretrain", config, {**inputs, **resumes}, kept=(cut,)
+        )
         run_stage(ctx)
         resumes = {"resumes": results[cut].path(cut) / "state"}
     return results
@@ -44,8 +46,13 @@ def test_cuts_leave_no_seam(inputs: dict[str, Path], tmp_path: Path) -> None:
 def test_a_later_decay_does_not_reach_back(inputs: dict[str, Path], tmp_path: Path) -> None:
     def wsd(total: int) -> dict[str, Any]:
         return {
-            "shape": "wsd", "peak": 1e-2, "warmup_steps": 3, "total_steps": total, "decay_steps": 8, "floor": 0.1
-        }  # fmt: skip
+            "shape": "wsd",
+            "peak": 1e-2,
+            "warmup_steps": 3,
+            "total_steps": total,
+            "decay_steps": 8,
+            "floor": 0.1,
+        }
 
     long = train_segments(tmp_path / "long", inputs, (16,), lr=wsd(100))
     short = train_segments(tmp_path / "short", inputs, (16, 24), lr=wsd(24))

@@ -27,13 +27,13 @@ def write_tokenizer(folder: Path) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
+    tokenizer_class: Any = PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={char: n for n, char in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|padding|>"
-    )
+    fast = tokenizer_class(tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|padding|>")
     fast.save_pretrained(folder)
     return folder
 
@@ -83,10 +83,17 @@ def make_world(folder: Path) -> dict[str, Path]:
 
 
 def pretrain_config(step: int, **changes: Any) -> dict[str, Any]:
-    lr = {"shape": "cosine", "peak": 1e-2, "warmup_steps": 3, "total_steps": 24, "decay_steps": 0, "floor": 0.1}
+    lr = {
+        "shape": "cosine",
+        "peak": 1e-2,
+        "warmup_steps": 3,
+        "total_steps": 24,
+        "decay_steps": 0,
+        "floor": 0.1,
+    }
     return {
         "model": MODEL,
-        "mixture": {"big": 3.0, "small": 1.0},
+        "mixture": [{"name": "big", "weight": 3.0}, {"name": "small", "weight": 1.0}],
         "batch_size": 4,
         "sequence_length": SEQUENCE_LENGTH,
         "step": step,
@@ -153,7 +160,9 @@ def grpo_config(**changes: Any) -> dict[str, Any]:
 
 
 # Half of what a random model says is right, so that there is something to learn from.
-JUDGE = "def judge(completion, answer, row):\n    return None if not completion else len(completion.encode()) % 2 == 0\n"
+JUDGE = """def judge(completion, answer, row):
+    return None if not completion else len(completion.encode()) % 2 == 0
+"""
 
 
 def tree_digests(folder: Path) -> Mapping[str, str]:

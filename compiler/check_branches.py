@@ -1,0 +1,119 @@
+"""Checks of branches: what is selected, how often it is repeated, and where on its trunk it is taken."""
+
+from __future__ import annotations
+
+from exc.compiler.branches import on_branch
+from exc.compiler.scope import Place, Scope
+from exc.compiler.world import World
+from exc.spec.experiment import Path
+from exc.spec.references import ModelRef, Selector
+from exc.spec.trunks import Pretrain
+
+BASE = "base"
+
+
+def check_branches(scope: Scope) -> None:
+    _check_replicates(scope)
+    _check_decay(scope)
+    if not scope.diagnostics.has_errors:  # else what is missing may be what was meant
+        _check_empty(scope)
+
+
+def _check_replicates(scope: Scope) -> None:
+    """Replicate r reads replicate r, or the only one."""
+    for path, reader, ref in scope.references():
+        target = scope.target(ref)
+        if target is None:
+            continue
+        for (trunk, at, recipe), wanted in scope.planned.items():
+            if (
+                reader is not None
+                and recipe == reader[0]
+                and _reports_unequal(scope, path, ref, target, trunk, at, wanted)
+            ):
+                break
+
+
+def _reports_unequal(
+    scope: Scope, path: Path, ref: ModelRef, target: Place, trunk: str, at: int, wanted: int
+) -> bool:
+    where = (ref.trunk or trunk, ref.at or at, target[0])
+    there = scope.planned.get(where)
+    if there is None:
+        return False
+    if ref.replicate is not None:
+        if ref.replicate >= there:
+            message = f"`{target[0]}` has {there} replicates there, so there is no replicate {ref.replicate}"
+            scope.error("bad-value", message, (*path, "replicate"), f"a number from 0 to {there - 1}")
+            return True
+        return False
+    if 1 < there < wanted:
+        scope.error(
+            "bad-value",
+            f"{wanted} replicates read `{target[0]}`, which has {there} there (checkpoint {where[1]} of `{where[0]}`)",
+            (*path, "recipe"),
+            "as many replicates there, or one",
+            "each replicate reads its own, or all the only one; `replicate: N` names one for all",
+        )
+        return True
+    return False
+
+
+def _check_decay(scope: Scope) -> None:
+    """One finding per trunk, at its checkpoints."""
+    for name, steps in scope.steps.items():
+        run = scope.spec.trunks[name].pretrain
+        start = decay_start(run)
+        if start is None:
+            continue
+        branched = {at for trunk, at, _ in scope.planned if trunk == name}
+        inside = [step for step in steps if start < step < run.total_steps and step in branched]
+        if inside:
+            shown = ", ".join(str(step) for step in inside[:12])
+            more = f" and {len(inside) - 12} more" if len(inside) > 12 else ""
+            message = (
+                f"the learning rate of `{name}` falls from step {start} to {run.total_steps}, "
+                f"and branches are taken inside: {shown}{more}"
+            )
+            hint = "if that is meant, say why: `accept: {mid-decay: REASON}`"
+            scope.warning("mid-decay", message, ("trunks", name, "checkpoints"), hint)
+
+
+def decay_start(run: Pretrain) -> int | None:
+    """The last step before the learning rate falls; None where it never does."""
+    schedule, per_step = run.schedule, run.tokens_per_step
+    if schedule.shape == "constant" or schedule.floor == 1:
+        return None
+    if schedule.shape == "wsd":
+        return run.total_steps - -(-(schedule.decay or 0) // per_step)
+    return -(-schedule.warmup // per_step)
+
+
+def _check_empty(scope: Scope) -> None:
+    world = scope.world()
+    for index, entry in enumerate(scope.spec.branches or ()):
+        if not any(
+            (entry.trunks is None or trunk in entry.trunks)
+            and (entry.recipes is None or recipe in entry.recipes)
+            and (entry.at is None or at in entry.at)
+            for trunk, at, recipe in scope.planned
+        ):
+            scope.warning("empty-selection", "these branches select nothing", ("branches", index))
+    for index, repeated in enumerate(scope.spec.replicates):
+        if not any(on_branch(world, repeated.on, *branch) for branch in scope.planned):
+            scope.warning("empty-selection", "no branch is repeated by this", ("replicates", index))
+    for name, evaluation in scope.spec.evaluations.items():
+        if not _measures(scope, world, evaluation.on):
+            message = f"the evaluation `{name}` selects no model"
+            scope.warning("empty-selection", message, ("evaluations", name))
+
+
+def _measures(scope: Scope, world: World, on: Selector) -> bool:
+    bases = [(trunk, at, BASE) for trunk, steps in scope.steps.items() for at in steps]
+    chosen = range(1) if on.replicates is None else on.replicates
+    if not isinstance(on.step, tuple) and 0 in chosen and any(on_branch(world, on, *base) for base in bases):
+        return True
+    return any(
+        on_branch(world, on, *branch) and any(replicate < num for replicate in chosen)
+        for branch, num in scope.planned.items()
+    )

@@ -1,0 +1,122 @@
+"""Checks of single steps: what is asked of a trunk or a stage must be kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exc.compiler.scope import Place, Scope
+from exc.spec.experiment import Path
+from exc.spec.recipes import Grpo, Sft
+from exc.spec.references import ModelRef, Selector
+
+
+def check_steps(scope: Scope) -> None:
+    for path, reader, ref in scope.references():
+        _check_step(scope, path, reader, ref)
+        if ref.at is not None:
+            _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, reader, ref))
+    for index, entry in enumerate(scope.spec.branches or ()):
+        for number, at in enumerate(entry.at or ()):
+            _check_at(scope, ("branches", index, "at", number), at, entry.trunks or scope.spec.trunks)
+    selectors: list[tuple[Path, Selector]] = [(("replicates", index), entry.on) for index, entry in enumerate(scope.spec.replicates)]
+    for name, evaluation in scope.spec.evaluations.items():
+        selectors.append((("evaluations", name), evaluation.on))
+        _check_selected_steps(scope, ("evaluations", name, "on", "step"), evaluation.on)
+    for path, on in selectors:
+        for number, at in enumerate((on.at.steps if on.at else None) or ()):
+            _check_at(scope, (*path, "on", "at", "steps", number), at, on.trunks or scope.spec.trunks)
+
+
+def _trunks_of(scope: Scope, reader: Place | None, ref: ModelRef) -> Iterable[str]:
+    """The trunks on which a reference is read, if it names none."""
+    if ref.trunk is not None:
+        return [ref.trunk]
+    if reader is None:
+        return scope.spec.trunks
+    return dict.fromkeys(trunk for trunk, _, recipe in scope.planned if recipe == reader[0])
+
+
+def _check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
+    """A checkpoint must be one of at least one of the trunks; a trunk that is itself at fault may have it."""
+    names = [name for name in trunks if name in scope.draft.spec.trunks]
+    if not names or any(name not in scope.steps or at in scope.steps[name] for name in names):
+        return
+    ends = {name: scope.spec.trunks[name].pretrain.total_steps for name in names}
+    if at > max(ends.values()):
+        longest = max(ends, key=lambda name: ends[name])
+        message = f"step {at} lies past the end of the trunk `{longest}`: its last step is {ends[longest]}"
+        scope.error("past-end", message, path)
+        return
+    steps = {step for name in names for step in scope.steps[name]}
+    whose = f"the trunk `{names[0]}`" if len(names) == 1 else "any of the trunks"
+    scope.error(
+        "off-schedule", f"step {at} is no checkpoint of {whose}", path, _listed(steps), _near(at, steps)
+    )
+
+
+def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -> None:
+    """A stage that reads a step makes it be kept; a contrast only compares what is measured."""
+    place = scope.target(ref)
+    if place is None or not isinstance(ref.step, int):
+        return
+    body = scope.stage(place).body
+    if not isinstance(body, Sft | Grpo):
+        return
+    horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+    where = (*path, "step")
+    if ref.step > horizon:
+        scope.error(
+            "past-end",
+            f"step {ref.step} lies past the end of {_name(scope, place)}: its last is {horizon}",
+            where,
+        )
+    elif reader is None and place in scope.kept:
+        steps = set(scope.kept[place]) | _used(scope, place)
+        if ref.step not in steps:
+            message = f"{_name(scope, place)} does not keep step {ref.step}"
+            scope.error("off-schedule", message, where, _listed(steps), _near(ref.step, steps))
+
+
+def _used(scope: Scope, place: Place) -> set[int]:
+    """The steps of a stage that other stages start from."""
+    return {
+        ref.step
+        for _, reader, ref in scope.references()
+        if reader is not None and isinstance(ref.step, int) and scope.target(ref) == place
+    }
+
+
+def _check_selected_steps(scope: Scope, path: Path, on: Selector) -> None:
+    """Each step that an evaluation lists must be kept by the last stage of a recipe that it selects."""
+    if not isinstance(on.step, tuple):
+        return
+    recipes = scope.spec.recipes if on.recipes is None else on.recipes
+    places = [(name, len(scope.spec.recipes[name]) - 1) for name in recipes if name in scope.spec.recipes]
+    stepped = [place for place in places if isinstance(scope.stage(place).body, Sft | Grpo)]
+    if not stepped or len(places) < len([name for name in recipes if name != "base"]):
+        return
+    if any(place not in scope.kept for place in stepped):
+        return
+    steps = {step for place in stepped for step in {*scope.kept[place], *_used(scope, place)}}
+    for index, step in enumerate(on.step):
+        if step > max(steps):
+            message = f"step {step} lies past the end of every selected recipe: the last is {max(steps)}"
+            scope.error("past-end", message, (*path, index))
+        elif step not in steps:
+            message = f"no selected recipe keeps step {step}"
+            scope.error("off-schedule", message, (*path, index), _listed(steps), _near(step, steps))
+
+
+def _name(scope: Scope, place: Place) -> str:
+    return f"`{place[0]}.{scope.stage(place).name}`"
+
+
+def _listed(steps: Iterable[int]) -> str:
+    ordered = sorted(steps)
+    shown = ", ".join(str(step) for step in ordered[:12])
+    more = f" and {len(ordered) - 12} more" if len(ordered) > 12 else ""
+    return (f"one of {shown}{more}") if len(ordered) > 1 else shown
+
+
+def _near(step: int, steps: Iterable[int]) -> str:
+    return f"the nearest is {min(steps, key=lambda other: (abs(other - step), other))}"

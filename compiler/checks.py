@@ -1,0 +1,20 @@
+"""Checks that need the arithmetic of schedules, batches and branches. All of them are made on what is valid."""
+
+from __future__ import annotations
+
+from exc.compiler.check_batches import check_batches
+from exc.compiler.check_branches import check_branches
+from exc.compiler.check_merges import check_merges
+from exc.compiler.check_steps import check_steps
+from exc.compiler.scope import Scope
+from exc.spec.diagnostics import Diagnostics
+from exc.spec.experiment import Experiment
+
+
+def check(draft: Experiment, diagnostics: Diagnostics) -> None:
+    """Report what is wrong with a spec as far as it is valid: an entry that `draft` lacks was reported before."""
+    scope = Scope.of(draft, diagnostics)
+    check_steps(scope)
+    check_batches(scope)
+    check_branches(scope)
+    check_merges(scope)

@@ -1,0 +1,139 @@
+"""What the compiler's checks share: schedules as steps, and which recipes are applied where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from exc.compiler.branches import is_planned, num_replicates
+from exc.compiler.facts import Facts
+from exc.compiler.schedules import ScheduleError, resolve
+from exc.compiler.world import World
+from exc.spec.diagnostics import Diagnostics
+from exc.spec.experiment import Experiment, Path, Spec
+from exc.spec.model_errors import owner_span, value_span
+from exc.spec.recipes import Grpo, Merge, Sft, Stage
+from exc.spec.references import ModelRef
+from exc.spec.schedule import Schedule
+
+Place = tuple[str, int]  # a recipe and the index of a stage in it
+
+
+@dataclass
+class Scope:
+    """`steps`: trunk -> its checkpoints, for the trunks whose schedule is right. `kept`: stage -> its kept steps."""
+
+    draft: Experiment
+    diagnostics: Diagnostics
+    steps: dict[str, list[int]] = field(default_factory=dict)
+    kept: dict[Place, list[int]] = field(default_factory=dict)
+    planned: dict[tuple[str, int, str], int] = field(default_factory=dict)  # trunk, at, recipe -> replicates
+
+    @classmethod
+    def of(cls, draft: Experiment, diagnostics: Diagnostics) -> Scope:
+        """Resolve every schedule, reporting what is wrong with it."""
+        scope = cls(draft, diagnostics)
+        for name, trunk in draft.spec.trunks.items():
+            run, path = trunk.pretrain, ("trunks", name, "checkpoints")
+            if run.total_steps > 0:
+                steps = scope._resolve(trunk.checkpoints, run.total_steps, run.tokens_per_step, path)
+                if steps is not None:
+                    scope.steps[name] = steps
+        for place, stage in scope.stages():
+            body = stage.body
+            if isinstance(body, Sft | Grpo):
+                scope._keep(place, stage.kind, body)
+        world = scope.world()
+        for owner, steps in scope.steps.items():
+            for at in steps:
+                for recipe in draft.spec.recipes:
+                    if is_planned(world, owner, at, recipe):
+                        scope.planned[owner, at, recipe] = num_replicates(world, owner, at, recipe)
+        return scope
+
+    @property
+    def spec(self) -> Spec:
+        return self.draft.spec
+
+    def world(self) -> World:
+        """The draft as the expansion sees it, with the trunks alone whose checkpoints are known."""
+        trunks = {name: trunk for name, trunk in self.spec.trunks.items() if name in self.steps}
+        spec = self.spec.model_copy(update={"trunks": trunks})
+        return World(Experiment(spec, self.draft.tree, self.draft.file), Facts())
+
+    def stages(self) -> Iterator[tuple[Place, Stage]]:
+        for recipe, stages in self.spec.recipes.items():
+            for index, stage in enumerate(stages):
+                yield (recipe, index), stage
+
+    def references(self) -> Iterator[tuple[Path, Place | None, ModelRef]]:
+        """Every model reference, with the stage that reads it; None: a contrast."""
+        for place, stage in self.stages():
+            path: Path = ("recipes", *place)
+            if stage.from_ is not None:
+                yield (*path, "from"), place, stage.from_
+            if isinstance(stage.body, Merge):
+                for index, ref in enumerate(stage.body.of):
+                    yield (*path, "merge", "of", index), place, ref
+        for index, contrast in enumerate(self.spec.report.contrasts):
+            yield ("report", "contrasts", index, "a"), None, contrast.a
+            yield ("report", "contrasts", index, "b"), None, contrast.b
+
+    def target(self, ref: ModelRef) -> Place | None:
+        """The stage that a reference names; None for checkpoints, and for what is not there."""
+        stages = self.spec.recipes.get(ref.recipe or "", ())
+        names = [stage.name for stage in stages]
+        if not names or (ref.stage is not None and ref.stage not in names):
+            return None
+        return ref.recipe or "", names.index(ref.stage) if ref.stage is not None else len(names) - 1
+
+    def stage(self, place: Place) -> Stage:
+        return self.spec.recipes[place[0]][place[1]]
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        expected: str | None = None,
+        hint: str | None = None,
+        key: bool = False,
+    ) -> None:
+        """Record an error at the value at `path`, or its key."""
+        span = self.draft.span(*path, key=True) if key else value_span(self.draft.tree, path)
+        self.diagnostics.error(code, message, span, expected=expected, hint=hint)
+
+    def warning(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
+        """Record a warning at the key at `path`."""
+        self.diagnostics.warning(code, message, owner_span(self.draft.tree, path), hint=hint)
+
+    def _resolve(self, schedule: Schedule, total: int, per_step: int, path: Path) -> list[int] | None:
+        try:
+            steps = [step for _, step in resolve(schedule, total, per_step).steps]
+        except ScheduleError as error:
+            for problem in error.problems:
+                where = (*path, *problem.path)
+                self.error(problem.code, problem.message, where, hint=problem.hint, key=not problem.path)
+            return None
+        if not steps and path[0] == "trunks":
+            self.error("bad-value", "a trunk has at least one checkpoint", path, key=True)
+            return None
+        return steps
+
+    def _keep(self, place: Place, kind: str, body: Sft | Grpo) -> None:
+        horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+        path: Path = ("recipes", *place, kind, "keep")
+        steps: list[int] | None = []
+        if body.keep is not None and body.keep.tokens is not None:
+            unit = "optimizer steps" if isinstance(body, Sft) else "rollouts"
+            self.error(
+                "bad-value",
+                f"`keep` of a {kind} stage counts {unit}, not tokens",
+                (*path, "tokens"),
+                key=True,
+            )
+            return
+        if body.keep is not None:
+            steps = self._resolve(body.keep, horizon, 1, path)
+        if steps is not None:
+            self.kept[place] = sorted({*steps, horizon})

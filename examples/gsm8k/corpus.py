@@ -1,0 +1,27 @@
+"""The text that the small model of this example reads before it is asked anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from pydoc_data.topics import topics
+
+HERE = Path(__file__).parent
+
+
+def worked_problems(path: str, repeats: int) -> Iterator[dict[str, str]]:
+    """Yield every problem of a GSM8K file with its solution, in the form of the task's prompt, `repeats` times."""
+    lines = (HERE / path).read_text(encoding="utf-8").splitlines()
+    for _ in range(repeats):
+        for line in lines:
+            row = json.loads(line)
+            yield {"text": f"Question: {row['question']}\nAnswer: {row['answer']}"}
+
+
+def english(held_out: bool) -> Iterator[dict[str, str]]:
+    """Yield paragraphs of Python's own documentation; every tenth topic is held out."""
+    for number, name in enumerate(sorted(topics)):
+        if (number % 10 == 0) == held_out:
+            for paragraph in topics[name].split("\n\n"):
+                yield {"text": paragraph}

@@ -1,0 +1,32 @@
+"""What no single entry shows: references, templates and numbers that belong together."""
+
+from __future__ import annotations
+
+from exc.spec.check_recipes import check_recipes
+from exc.spec.check_selection import check_selection
+from exc.spec.check_tasks import check_tasks
+from exc.spec.check_trunks import check_trunks
+from exc.spec.context import Context
+from exc.spec.diagnostics import Diagnostics
+from exc.spec.validate import Validated
+
+
+def check_spec(validated: Validated, diagnostics: Diagnostics) -> None:
+    """Report everything that is wrong between and inside the entries of a spec, whatever else is wrong."""
+    ctx = Context(validated, diagnostics)
+    check_tasks(ctx)
+    check_trunks(ctx)
+    check_recipes(ctx)
+    check_selection(ctx)
+    _check_unused(ctx)
+
+
+def _check_unused(ctx: Context) -> None:
+    """Data and tasks that nothing reads. After a wrong reference nobody knows what was meant to be read."""
+    if any(found.code in ("unknown-reference", "yaml-syntax") for found in ctx.diagnostics):
+        return
+    for section, what in (("data", "the data source"), ("tasks", "the task")):
+        for name in ctx.names(section):
+            if (section, name) not in ctx.used:
+                span = ctx.span(section, name, key=True)
+                ctx.diagnostics.warning("unused", f"nothing uses {what} `{name}`", span)

@@ -1,0 +1,113 @@
+"""Checks of recipes and their stages."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from exc.spec.args import check_args
+from exc.spec.check_references import check_cycles, check_reference, references_of, stage_names
+from exc.spec.check_tasks import POOL
+from exc.spec.context import Context
+from exc.spec.diagnostics import Label
+from exc.spec.nodes import Mapping, Path, plain
+from exc.spec.recipes import Command, Merge, Stage
+
+TRAINED = ("sft", "grpo")
+DEFAULT_SPLIT = "train"
+
+
+def check_recipes(ctx: Context) -> None:
+    for recipe in ctx.names("recipes"):
+        _check_names(ctx, recipe)
+        for index in ctx.indices("recipes", recipe):
+            path: Path = ("recipes", recipe, index)
+            for reference in references_of(ctx, (recipe, index)):
+                check_reference(ctx, reference, in_recipe=True)
+            for kind in TRAINED:
+                check_split(ctx, (*path, kind), DEFAULT_SPLIT)
+                _check_args(ctx, (*path, kind), kind)
+    for path, stage in ctx.models(Stage):
+        if stage.merge is not None:
+            _check_merge(ctx, path, stage, stage.merge)
+        if stage.command is not None:
+            _check_command(ctx, path, stage.command)
+    check_cycles(ctx)
+
+
+def _check_names(ctx: Context, recipe: str) -> None:
+    first: dict[str, int] = {}
+    for index, name in enumerate(stage_names(ctx, recipe)):
+        if name in first and name:
+            label = Label(ctx.span("recipes", recipe, first[name], "name"), "first given here")
+            ctx.diagnostics.error(
+                "duplicate-key",
+                f"the recipe `{recipe}` has two stages `{name}`",
+                ctx.span("recipes", recipe, index, "name"),
+                labels=[label],
+            )
+        first.setdefault(name, index)
+
+
+def check_split(ctx: Context, path: Path, default: str) -> None:
+    """The `task` and `split` of whatever stands at `path`."""
+    task = ctx.refer("tasks", (*path, "task"))
+    if task is None or ctx.node("tasks", task, "splits") is None:
+        return
+    written = ctx.text(*path, "split")
+    splits = [name for name in ctx.names("tasks", task, "splits") if name != POOL]
+    if (written or default) in splits:
+        return
+    if written is not None:
+        ctx.unknown("split", f"{task}.{written}", (*path, "split"), splits)
+    elif ctx.node(*path, "split") is None:
+        ctx.error(
+            "unknown-reference",
+            f"the task `{task}` has no split `{default}`, which is read by default",
+            (*path, "task"),
+            "`split: NAME` with one of " + ", ".join(f"`{name}`" for name in splits),
+        )
+
+
+def _check_args(ctx: Context, path: Path, kind: str) -> None:
+    node = ctx.node(*path, "args")
+    given = plain(node) if isinstance(node, Mapping) else None
+    if not isinstance(given, dict):
+        return
+    for problem in check_args(kind, given):
+        where = (*path, "args", problem.field)
+        ctx.error(
+            problem.code, problem.message, where, problem.expected, problem.hint, key=not problem.on_value
+        )
+
+
+def _check_merge(ctx: Context, path: Path, stage: Stage, merge: Merge) -> None:
+    if stage.from_ is not None:
+        hint = "name it under `of` if it belongs to the merge"
+        ctx.error(
+            "bad-value",
+            "a merge starts from what `of` lists, not `from`",
+            (*path, "from"),
+            hint=hint,
+            key=True,
+        )
+    if merge.weights is None:
+        return
+    where = (*path, "merge", "weights")
+    if len(merge.weights) != len(merge.of):
+        message = f"{len(merge.weights)} weights for {len(merge.of)} models"
+        ctx.error("bad-value", message, where, f"{len(merge.of)} weights", key=True)
+    elif not any(merge.weights):
+        ctx.error("bad-value", "the weights are all 0", where, key=True)
+
+
+def _check_command(ctx: Context, path: Path, command: Command) -> None:
+    if not command.run.strip():
+        ctx.error("bad-value", "`run` is empty", (*path, "command", "run"), "a shell line")
+    leaves = PurePosixPath(command.leaves)
+    if leaves.is_absolute() or ".." in leaves.parts or not command.leaves.strip() or "\0" in command.leaves:
+        ctx.error(
+            "bad-value",
+            f"`{command.leaves}` does not lie in the output",
+            (*path, "command", "leaves"),
+            "a sub-folder",
+        )

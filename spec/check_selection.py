@@ -1,0 +1,130 @@
+"""Checks of what is branched, repeated, measured, compared and accepted."""
+
+from __future__ import annotations
+
+from exc.spec.check_recipes import check_split
+from exc.spec.check_references import check_reference
+from exc.spec.check_tasks import POOL
+from exc.spec.check_trunks import MAX_SEED
+from exc.spec.codes import CODES
+from exc.spec.context import Context
+from exc.spec.diagnostics import did_you_mean, nearest
+from exc.spec.experiment import Evaluation, PassAtK, Replicates
+from exc.spec.nodes import Path, Scalar, plain
+
+# The findings that are warnings: what `accept` can silence.
+WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "unused")
+
+# Far above any study, far below what a plan could hold.
+MAX_REPLICATES = 10_000
+MAX_SAMPLES = 100_000
+
+
+def check_selection(ctx: Context) -> None:
+    for index in ctx.indices("branches"):
+        _check_listed(ctx, ("branches", index), ())
+    for index in ctx.indices("replicates"):
+        _check_listed(ctx, ("replicates", index, "on"), ())
+    for name in ctx.names("evaluations"):
+        path: Path = ("evaluations", name)
+        _check_listed(ctx, (*path, "on"), ("base",))
+        check_split(ctx, (*path, "pass_at_k"), "test")
+        ctx.refer("data", (*path, "bits_per_byte", "data"))
+    for where, entry in ctx.models(Replicates):
+        _check_replicates(ctx, where, entry)
+    for where, evaluation in ctx.models(Evaluation):
+        if evaluation.pass_at_k is not None:
+            _check_pass_at_k(ctx, (*where, "pass_at_k"), evaluation.pass_at_k)
+    _check_report(ctx)
+    _check_accept(ctx)
+
+
+def _check_listed(ctx: Context, path: Path, extra: tuple[str, ...]) -> None:
+    """The names in a selector."""
+    for section in ("trunks", "recipes"):
+        for index in ctx.indices(*path, section):
+            ctx.refer(section, (*path, section, index), extra if section == "recipes" else ())
+
+
+def _check_replicates(ctx: Context, path: Path, entry: Replicates) -> None:
+    if not {"num", "seeds"} & set(ctx.names(*path)):
+        message = "this says neither how many replicates nor which seeds"
+        ctx.diagnostics.error("missing-key", message, ctx.owner(*path), expected="`num` or `seeds`")
+        return
+    if entry.num is not None and entry.num > MAX_REPLICATES:
+        ctx.error(
+            "bad-value", f"these are {entry.num} replicates", (*path, "num"), f"at most {MAX_REPLICATES}"
+        )
+    if entry.seeds is None:
+        return
+    where = (*path, "seeds")
+    if not entry.seeds:
+        ctx.error("bad-value", "`seeds` is empty", where, "one seed per replicate", key=True)
+    elif entry.num is not None and entry.num != len(entry.seeds):
+        message = f"{len(entry.seeds)} seeds for {entry.num} replicates"
+        ctx.error("bad-value", message, where, f"{entry.num} seeds", "`num` can be left out", key=True)
+    for index, seed in enumerate(entry.seeds):
+        if seed in entry.seeds[:index]:
+            message = f"the seed {seed} is given twice: equal replicates are one"
+            ctx.error("bad-value", message, (*where, index))
+        elif not 0 <= seed <= MAX_SEED:
+            ctx.error(
+                "bad-value", f"a seed is {seed}", (*where, index), f"a whole number from 0 to {MAX_SEED}"
+            )
+
+
+def _check_pass_at_k(ctx: Context, path: Path, spec: PassAtK) -> None:
+    for index, k in enumerate(spec.k):
+        if k > spec.num_samples:
+            message = f"pass@{k} cannot be estimated from {spec.num_samples} samples"
+            ctx.error("k-above-samples", message, (*path, "k", index), f"at most {spec.num_samples}")
+        elif k in spec.k[:index]:
+            ctx.error("bad-value", f"the k {k} is given twice", (*path, "k", index))
+    if spec.num_samples > MAX_SAMPLES:
+        message = f"these are {spec.num_samples} samples per problem"
+        ctx.error("bad-value", message, (*path, "num_samples"), f"at most {MAX_SAMPLES}")
+    if spec.top_p > 1:
+        ctx.error("bad-value", f"`top_p` is {spec.top_p:g}", (*path, "top_p"), "a number above 0, 1 at most")
+    wants_pool = spec.num_fewshot.base or spec.num_fewshot.trained
+    if wants_pool and spec.task in ctx.names("tasks") and ctx.node("tasks", spec.task, POOL) is None:
+        ctx.error(
+            "missing-key",
+            f"exemplars are asked for, but the task `{spec.task}` has no pool of them",
+            (*path, "num_fewshot"),
+            hint=f"say where they come from: `{POOL}: {{data: NAME}}` in `tasks.{spec.task}`",
+            key=True,
+        )
+
+
+def _check_report(ctx: Context) -> None:
+    for index in ctx.indices("report", "contrasts"):
+        for side in ("a", "b"):
+            check_reference(ctx, ("report", "contrasts", index, side), in_recipe=False)
+    node = ctx.node("report", "confidence")
+    if isinstance(node, Scalar) and node.value in (0, 1) and not isinstance(node.value, bool):
+        ctx.error(
+            "bad-value",
+            f"`confidence` is {node.raw}",
+            ("report", "confidence"),
+            "a number between 0 and 1, such as 0.95",
+        )
+
+
+def _check_accept(ctx: Context) -> None:
+    for code in ctx.names("accept"):
+        path = ("accept", code)
+        if code in WARNINGS:
+            node = ctx.node(*path)
+            if node is not None and isinstance(text := plain(node), str) and not text.strip():
+                ctx.error(
+                    "bad-value",
+                    f"the reason to accept `{code}` is empty",
+                    path,
+                    "a reason, which the report prints",
+                )
+        elif code in CODES:
+            ctx.error("bad-value", f"`{code}` is an error, which cannot be accepted", path, key=True)
+        else:
+            expected = "one of " + ", ".join(f"`{warning}`" for warning in WARNINGS)
+            near = did_you_mean(code, WARNINGS) if nearest(code, WARNINGS) else None
+            ctx.error("bad-choice", f"there is no finding `{code}`", path, expected, near, key=True)

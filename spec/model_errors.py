@@ -1,0 +1,308 @@
+"""pydantic's errors about one entry of the spec, as diagnostics at the place and in the words of the YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from exc.spec.base import NAME, RESERVED
+from exc.spec.data import Column
+from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
+from exc.spec.expected import arms, bare, describe, field_annotation, form, form_of, found, is_model, keys_of
+from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
+from exc.spec.references import At, Between, ModelRef, Selector
+from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
+from exc.spec.units import UnitError
+
+# Models that mean nothing with one of their values left out: at fault as a whole.
+_WHOLE = (Schedule, StepRange, TokenRange, FractionRange, Selector, At, Between, ModelRef, Column)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One error of one entry.
+
+    `removable` is the longest path whose value can be left out so that the rest of the entry still means what
+    it says; None where nothing of the entry is left.
+    """
+
+    diagnostic: Diagnostic
+    removable: Path | None
+
+
+@dataclass
+class _Place:
+    """Where in an entry an error lies, and what its place is for."""
+
+    path: Path
+    annotation: Any
+    node: Node | None
+    removable: Path | None
+    owner: type[BaseModel] | None
+
+
+def faults(
+    error: ValidationError, model: type[BaseModel], root: Node, at: Path, kinds: tuple[str, ...]
+) -> list[Fault]:
+    """What is wrong with the entry at `at` of a tree; `kinds` are the keys that give it its kind.
+
+    The paths of the faults start at the entry.
+    """
+    entry = span_node(root, at)
+    assert entry is not None
+    out: dict[tuple[Path, str], Fault] = {}
+    for item in error.errors(include_url=False, include_input=False):
+        place = _locate(model, entry, item["loc"], kinds)
+        if place is None or (item["type"] == "missing" and is_misspelt(place.owner, place.path, entry)):
+            continue
+        diagnostic = _diagnose(item, place, root, (*at, *place.path))
+        # Several arms of a union may complain of the same value: once is enough.
+        out.setdefault((place.path, diagnostic.code), Fault(diagnostic, place.removable))
+    return list(out.values())
+
+
+def _locate(
+    model: type[BaseModel], entry: Node, loc: tuple[int | str, ...], kinds: tuple[str, ...]
+) -> _Place | None:
+    """Follow an error's location through the types; None where it speaks of an arm that was not meant."""
+    place = _Place((), model, entry, None, None)
+    steps = iter(loc)
+    for step in steps:
+        choices = arms(place.annotation)
+        if len(choices) > 1:
+            meant = [arm for arm in choices if place.node is None or form(arm) == form_of(place.node)]
+            if len(meant) != 1 or form(meant[0]) == "scalar":
+                return place  # nothing fits, or one of several scalars was meant: say what all of them take
+            if _arm_form(str(step)) != form(meant[0]):
+                return None
+            place.annotation = meant[0]
+            continue
+        if step == "[key]":
+            place.annotation = "key"
+            return place
+        _enter(place, step, kinds)
+    choices = arms(place.annotation)
+    if len(choices) == 1:
+        place.annotation = choices[0]
+    return place
+
+
+def is_misspelt(owner: type[BaseModel] | None, path: Path, entry: Node) -> bool:
+    """Whether a key that is missing stands there under a name much like it, which is reported already."""
+    node = span_node(entry, path[:-1])
+    if owner is None or not isinstance(node, Mapping):
+        return False
+    valid = keys_of(owner)
+    return any(nearest(key, valid) == path[-1] for key in node.entries if key not in valid)
+
+
+def _arm_form(label: str) -> str:
+    """Which kind of node the arm of that label in pydantic's location reads."""
+    if label.startswith("tuple["):
+        return "list"
+    scalar = label.startswith(("literal[", "constrained-", "function-")) or label in (
+        "int",
+        "str",
+        "float",
+        "bool",
+    )
+    return "scalar" if scalar else "mapping"
+
+
+def _enter(place: _Place, step: int | str, kinds: tuple[str, ...]) -> None:
+    """Go one key or item down."""
+    kind, node = bare(arms(place.annotation)[0]), place.node
+    place.path = (*place.path, step)
+    if isinstance(node, Mapping):
+        place.node = node.entries.get(str(step))
+    elif isinstance(node, Sequence) and isinstance(step, int):
+        place.node = node.items[step] if step < len(node.items) else None
+    if is_model(kind):
+        field = next((f for name, f in kind.model_fields.items() if step == (f.alias or name)), None)
+        place.owner = kind
+        place.annotation = field_annotation(field) if field is not None else None
+        is_kind = len(place.path) == 1 and step in kinds
+        if field is None or (not field.is_required() and not is_kind and not issubclass(kind, _WHOLE)):
+            place.removable = place.path
+        return
+    place.owner = None
+    items = get_args(kind)
+    if get_origin(kind) is dict:
+        place.annotation = items[1]
+        place.removable = place.path
+    elif get_origin(kind) is tuple:
+        place.annotation = items[0]
+    else:
+        place.annotation = Any
+
+
+def _diagnose(item: Any, place: _Place, root: Node, path: Path) -> Diagnostic:
+    cause = item.get("ctx", {}).get("error")
+    if place.annotation == "key":
+        return name_fault(str(path[-1]), span_at(root, path, key=True))
+    if item["type"] == "extra_forbidden":
+        valid = keys_of(place.owner) if place.owner else []
+        return unknown_key(str(path[-1]), valid, span_at(root, path, key=True))
+    if item["type"] == "missing":
+        return missing_key(root, path, describe(place.annotation))
+    span = value_span(root, path)
+    if isinstance(cause, UnitError):
+        return Diagnostic(
+            "wrong-unit", "error", _is(place, path), span, expected=cause.expected, hint=cause.hint
+        )
+    if isinstance(cause, ValueError) and isinstance(place.node, Scalar):
+        value = str(place.node.value)
+        if "module:function" in str(cause):
+            return Diagnostic(
+                "bad-value",
+                "error",
+                f"`{value}` names no Python callable",
+                span,
+                expected="`module:function`",
+            )
+        return name_fault(value, span)
+    return _wrong_value(item["type"], place, span, path)
+
+
+def _wrong_value(kind: str, place: _Place, span: Span, path: Path) -> Diagnostic:
+    node, expected = place.node, describe(place.annotation)
+    if kind in ("too_short", "too_long"):
+        return Diagnostic(
+            "bad-value", "error", f"{name_of(path)} has too few items", span, expected=_at_least(kind, place)
+        )
+    texts = [str(choice) for arm in arms(place.annotation) for choice in _choices(arm)]
+    if isinstance(node, Scalar) and isinstance(node.value, str) and texts:
+        message = f"{name_of(path)} cannot be `{node.value}`"
+        return Diagnostic(
+            "bad-choice", "error", message, span, expected=expected, hint=did_you_mean(node.value, texts)
+        )
+    if kind == "literal_error":
+        return Diagnostic("bad-choice", "error", _is(place, path), span, expected=expected)
+    in_range = isinstance(node, Scalar) and not isinstance(node.value, str | bool | None)
+    code = "bad-value" if kind.startswith(("greater", "less")) and in_range else "wrong-type"
+    return Diagnostic(code, "error", _is(place, path), span, expected=expected, hint=_hint(node, expected))
+
+
+def _at_least(kind: str, place: _Place) -> str:
+    constraints = get_args(place.annotation)[1:]
+    least = next((c.min_length for c in constraints if hasattr(c, "min_length")), 1)
+    return f"at least {least}" if kind == "too_short" else "fewer"
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if getattr(get_origin(annotation), "_name", "") == "Literal" else ()
+
+
+def _hint(node: Node | None, expected: str) -> str | None:
+    if not isinstance(node, Scalar):
+        return None
+    if isinstance(node.value, float) and "whole number" in expected and node.value.is_integer():
+        return f"write `{int(node.value)}`"
+    if (
+        isinstance(node.value, str)
+        and node.quoted
+        and "number" in expected
+        and found(node) == "text in quotes"
+    ):
+        return "remove the quotes"
+    if expected == "text" and node.value is not None and not isinstance(node.value, str):
+        return "put it in quotes"
+    return None
+
+
+def _is(place: _Place, path: Path) -> str:
+    if isinstance(place.node, Scalar) and isinstance(place.node.value, str):
+        return (
+            f"{name_of(path)} is `{place.node.value}`"
+            if len(place.node.value) <= 40
+            else f"{name_of(path)} is text"
+        )
+    return (
+        f"{name_of(path)} is {found(place.node)}" if place.node is not None else f"{name_of(path)} is missing"
+    )
+
+
+def value_span(root: Node, path: Path) -> Span:
+    """A value; its key where the value is nothing, or too much to underline."""
+    node = span_node(root, path)
+    return span_at(root, path, key=not isinstance(node, Scalar) or node.value is None)
+
+
+def name_of(path: Path) -> str:
+    """The last key of a path in backticks, or "item 2 of `k`"."""
+    if not path:
+        return "the spec"
+    if isinstance(path[-1], int):
+        owner = next((str(step) for step in reversed(path) if isinstance(step, str)), "the list")
+        return f"item {path[-1] + 1} of `{owner}`"
+    return f"`{path[-1]}`"
+
+
+def unknown_key(key: str, valid: list[str], span: Span) -> Diagnostic:
+    """A key that nothing reads."""
+    near = nearest(key, valid)
+    hint = f"did you mean `{near}`?" if near is not None else None
+    return Diagnostic(
+        "unknown-key", "error", f"there is no key `{key}` here", span, expected=one_of(valid), hint=hint
+    )
+
+
+def missing_key(root: Node, path: Path, expected: str) -> Diagnostic:
+    """Nothing stands at `path`."""
+    owner, key = path[:-1], path[-1]
+    what = f"`{key}`" if isinstance(key, str) else f"item {key + 1}"
+    message = f"{owner_name(root, owner)} lacks {what}"
+    return Diagnostic("missing-key", "error", message, owner_span(root, owner), expected=expected)
+
+
+def owner_name(root: Node, path: Path) -> str:
+    """What to call the mapping at `path` in a sentence."""
+    name = span_node(root, (*path, "name")) if path and path[0] == "recipes" else None
+    return f"the stage `{name.value}`" if isinstance(name, Scalar) else name_of(path)
+
+
+def span_node(node: Node, path: Path) -> Node | None:
+    """The node at `path`, or None."""
+    for step in path:
+        if isinstance(node, Mapping) and step in node.entries:
+            node = node.entries[str(step)]
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            return None
+    return node
+
+
+def owner_span(root: Node, path: Path) -> Span:
+    """Where to point when something of the mapping at `path` is missing: its key, or its own first key."""
+    if path and isinstance(path[-1], str):
+        return span_at(root, path, key=True)
+    node = span_node(root, path)
+    if isinstance(node, Mapping) and node.keys:
+        return node.keys[next(iter(node.entries), next(iter(node.keys)))]
+    return span_at(root, path, key=True)
+
+
+def name_fault(name: str, span: Span) -> Diagnostic:
+    """A name that is none, or that has a meaning of its own."""
+    if NAME.match(name) and name in RESERVED:
+        return Diagnostic(
+            "reserved-name", "error", f"`{name}` has a meaning of its own", span, expected="another name"
+        )
+    expected = "letters, digits, `_` and `-`, starting with a letter or a digit"
+    return Diagnostic("bad-name", "error", f"`{name}` is not a name", span, expected=expected)
+
+
+def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
+    """Every leaf of a tree."""
+    if isinstance(node, Scalar):
+        yield path, node
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from walk(item, (*path, index))
+    else:
+        for key, value in node.entries.items():
+            yield from walk(value, (*path, key))

@@ -1,0 +1,318 @@
+"""Every entry of a spec against its model, each on its own, so that one mistake hides no other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from exc.spec.base import NAME, RESERVED
+from exc.spec.data import KINDS as DATA_KINDS
+from exc.spec.data import Data, Task
+from exc.spec.diagnostics import Diagnostics, Span, nearest, one_of
+from exc.spec.expected import describe, field_annotation, found, keys_of
+from exc.spec.experiment import (
+    EVALUATION_KINDS,
+    Branches,
+    Contrast,
+    Evaluation,
+    Replicates,
+    Report,
+    Spec,
+)
+from exc.spec.model_errors import (
+    faults,
+    missing_key,
+    name_fault,
+    name_of,
+    owner_span,
+    span_node,
+    unknown_key,
+    value_span,
+    walk,
+)
+from exc.spec.nodes import Mapping, Node, Path, Sequence, plain
+from exc.spec.recipes import STAGE_KINDS, Stage
+from exc.spec.shape import is_dropped
+from exc.spec.trunks import Trunk
+
+M = TypeVar("M", bound=BaseModel)
+
+NAMED: dict[str, type[BaseModel]] = {"data": Data, "tasks": Task, "trunks": Trunk, "evaluations": Evaluation}
+LISTED: dict[str, type[BaseModel]] = {"branches": Branches, "replicates": Replicates}
+TOKENIZER_KINDS = ("bpe", "path")
+KINDS: dict[type[BaseModel], tuple[str, ...]] = {
+    Data: DATA_KINDS,
+    Stage: STAGE_KINDS,
+    Evaluation: EVALUATION_KINDS,
+}
+# What an entry of the draft is called where its own name or version is at fault.
+_FALLBACK = {"version": 1, "experiment": "experiment"}
+_MAX_INT = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What of a spec is valid, or would be without the values at fault.
+
+    `entries` has the models by path; `broken` the paths of entries of which something was reported.
+    """
+
+    root: Mapping
+    entries: Map[Path, BaseModel]
+    broken: frozenset[Path]
+    draft: Spec
+
+
+def validate(root: Mapping, failed: Iterable[Path], diagnostics: Diagnostics) -> Validated:
+    """Check the tree, in the models' shape. Of entries in `failed` nothing is said to be missing."""
+    return _Validator(root, frozenset(failed), diagnostics).run()
+
+
+@dataclass
+class _Validator:
+    root: Mapping
+    failed: frozenset[Path]
+    diagnostics: Diagnostics
+    entries: dict[Path, BaseModel] = field(default_factory=dict)
+    broken: set[Path] = field(default_factory=set)
+    reported: set[Span] = field(default_factory=set)  # leaves that are no value of any type
+
+    def run(self) -> Validated:
+        self._numbers()
+        for key in self.root.entries:
+            if key not in Spec.model_fields:
+                self.diagnostics.add(unknown_key(key, keys_of(Spec), self.root.keys[key]))
+        for section, model in NAMED.items():
+            for name in self._named(section):
+                self._entry(model, (section, name))
+        for name in self._named("recipes"):
+            self._recipe(name)
+        for section, model in LISTED.items():
+            for path in self._listed((section,)):
+                self._entry(model, path)
+        for path in self._listed(("report", "contrasts")):
+            self._entry(Contrast, path)
+        return Validated(self.root, self.entries, frozenset(self.broken), self._draft())
+
+    def _numbers(self) -> None:
+        """Numbers that nothing downstream can hold."""
+        for path, leaf in walk(self.root):
+            if isinstance(leaf.value, bool) or not isinstance(leaf.value, int | float):
+                continue
+            if isinstance(leaf.value, int) and abs(leaf.value) > _MAX_INT:
+                message, expected = (
+                    f"{name_of(path)} is too large a number",
+                    "a whole number of up to 63 bits",
+                )
+            elif isinstance(leaf.value, float) and not math.isfinite(leaf.value):
+                message, expected = f"{name_of(path)} is `{leaf.raw}`", "a finite number"
+            else:
+                continue
+            self.reported.add(leaf.span)
+            self.diagnostics.error("bad-value", message, leaf.span, expected=expected)
+
+    def _named(self, section: str) -> list[str]:
+        """The names of a section's entries, which are checked."""
+        node = self.root.entries.get(section)
+        if not isinstance(node, Mapping):
+            if node is not None and plain(node) is not None:
+                self._wrong((section,), node, "a mapping of names")
+            return []
+        for name, key in node.keys.items():
+            if name in node.entries and (not NAME.match(name) or name in RESERVED):
+                self.diagnostics.add(name_fault(name, key))
+                self.broken.add((section, name))
+        return list(node.entries)
+
+    def _listed(self, path: Path) -> list[Path]:
+        node = span_node(self.root, path)
+        if isinstance(node, Sequence):
+            return [(*path, index) for index in range(len(node.items))]
+        if node is not None and plain(node) is not None:
+            self._wrong(path, node, "a list")
+        return []
+
+    def _wrong(self, path: Path, node: Node, expected: str) -> None:
+        message = f"{name_of(path)} is {found(node)}"
+        self.diagnostics.error("wrong-type", message, value_span(self.root, path), expected=expected)
+        self.broken.add(path)
+
+    def _recipe(self, name: str) -> None:
+        path: Path = ("recipes", name)
+        node = span_node(self.root, path)
+        if not isinstance(node, Sequence):
+            assert node is not None
+            self._wrong(path, node, "a list of stages")
+            return
+        if not node.items:
+            self.diagnostics.error(
+                "bad-value", f"the recipe `{name}` has no stages", node.span, expected="at least one"
+            )
+            self.broken.add(path)
+        for index, item in enumerate(node.items):
+            if is_dropped(item):
+                self.broken.add((*path, index))
+            else:
+                self._entry(Stage, (*path, index))
+
+    def _entry(self, model: type[M], path: Path) -> None:
+        """Validate one entry; where it has faults, what is left of it without them."""
+        node = span_node(self.root, path)
+        assert node is not None
+        kinds = KINDS.get(model, ())
+        whole = self._one_kind(path, node, kinds) if kinds else True
+        if model is Trunk:
+            whole = self._tokenizer_kind(path)
+        data = plain(node)
+        try:
+            valid: M | None = _read(model, data)
+        except ValidationError as error:
+            self.broken.add(path)
+            removable = self._report(error, model, path, kinds)
+            valid = _without(model, data, removable) if removable is not None else None
+        if path in self.failed or not whole:
+            self.broken.add(path)
+        elif valid is not None:
+            self.entries[path] = valid
+
+    def _report(
+        self, error: ValidationError, model: type[BaseModel], path: Path, kinds: tuple[str, ...]
+    ) -> list[Path] | None:
+        """Report an entry's faults; return what to leave out of it, None if nothing of it is left."""
+        removable: list[Path] | None = []
+        for fault in faults(error, model, self.root, path, kinds):
+            found = fault.diagnostic
+            hidden = found.span in self.reported or (found.code == "missing-key" and path in self.failed)
+            if not hidden:
+                self.diagnostics.add(found)
+            if fault.removable is None:
+                removable = None
+            elif removable is not None:
+                removable.append(fault.removable)
+        return removable
+
+    def _one_kind(self, path: Path, node: Node, kinds: tuple[str, ...]) -> bool:
+        """Whether an entry has exactly one kind. A misspelt kind is reported as an unknown key."""
+        if not isinstance(node, Mapping):
+            return True
+        given = [kind for kind in kinds if kind in node.entries]
+        empty = [kind for kind in given if plain(node.entries[kind]) is None]
+        for kind in empty:
+            self.diagnostics.error(
+                "wrong-type",
+                f"`{kind}` is empty",
+                node.keys[kind],
+                expected="its settings, indented below it",
+            )
+        if empty:
+            return False
+        if len(given) > 1:
+            self.diagnostics.error(
+                "bad-value",
+                f"`{given[0]}` and `{given[1]}` are both given",
+                node.keys[given[1]],
+                expected=f"only {one_of(kinds)}",
+            )
+        elif not given and path not in self.failed and not any(nearest(key, kinds) for key in node.entries):
+            message = f"{owner_name(self.root, path)} has no kind"
+            self.diagnostics.error("missing-key", message, owner_span(self.root, path), expected=one_of(kinds))
+        return len(given) == 1
+
+    def _tokenizer_kind(self, path: Path) -> bool:
+        tokenizer: Path = (*path, "pretrain", "tokenizer")
+        node = span_node(self.root, tokenizer)
+        return self._one_kind(tokenizer, node, TOKENIZER_KINDS) if isinstance(node, Mapping) else True
+
+    def _draft(self) -> Spec:
+        """The spec as far as it is valid."""
+        if not self._names("trunks"):
+            field_ = Spec.model_fields["trunks"]
+            missing = missing_key(self.root, ("trunks",), describe(field_annotation(field_)))
+            self.diagnostics.error(
+                missing.code, missing.message, owner_span(self.root, ()), expected="at least one trunk"
+            )
+        head = self._head()
+        named = {s: {n: self.entries[s, n] for n in self._names(s) if (s, n) in self.entries} for s in NAMED}
+        listed = {s: tuple(m for p, m in self.entries.items() if p[0] == s) for s in LISTED}
+        recipes: dict[str, tuple[BaseModel, ...]] = {}
+        for name in self._names("recipes"):
+            stages = span_node(self.root, ("recipes", name))
+            paths = (
+                [("recipes", name, i) for i in range(len(stages.items))]
+                if isinstance(stages, Sequence)
+                else []
+            )
+            if paths and all(path in self.entries for path in paths):
+                recipes[name] = tuple(self.entries[path] for path in paths)
+        values: dict[str, Any] = {
+            **{name: getattr(head, name) for name in head.model_fields_set},
+            **named,
+            **listed,
+        }
+        branches = values["branches"] if "branches" in self.root.entries else None
+        return Spec.model_construct(
+            **{**values, "recipes": recipes, "report": self._report_entry(), "branches": branches}
+        )
+
+    def _names(self, section: str) -> Iterable[str]:
+        node = self.root.entries.get(section)
+        return node.entries if isinstance(node, Mapping) else ()
+
+    def _head(self) -> Spec:
+        """The values of the root that are no sections."""
+        sections = {*NAMED, *LISTED, "recipes", "report"}
+        data = {
+            key: plain(node)
+            for key, node in self.root.entries.items()
+            if key not in sections and key in Spec.model_fields
+        }
+        try:
+            return _read(Spec, {**data, "trunks": {}})
+        except ValidationError as error:
+            self.broken.add(())
+            for fault in faults(error, Spec, self.root, (), ()):
+                if fault.diagnostic.span not in self.reported:
+                    self.diagnostics.add(fault.diagnostic)
+            for item in error.errors(include_url=False, include_input=False):
+                data.pop(str(item["loc"][0]), None)
+            return _read(Spec, {**_FALLBACK, **data, "trunks": {}})
+
+    def _report_entry(self) -> Report:
+        node = self.root.entries.get("report")
+        if node is None or plain(node) is None:
+            return Report()
+        data = plain(node)
+        path: Path = ("report",)
+        if isinstance(data, dict):
+            data.pop("contrasts", None)
+        try:
+            report = _read(Report, data)
+        except ValidationError as error:
+            self.broken.add(path)
+            removable = self._report(error, Report, path, ())
+            report = (_without(Report, data, removable) if removable is not None else None) or Report()
+        contrasts = tuple(m for m in self.entries.values() if isinstance(m, Contrast))
+        return report.model_copy(update={"contrasts": contrasts})
+
+
+def _read(model: type[M], data: object) -> M:
+    return model.model_validate(data, by_alias=True, by_name=False)
+
+
+def _without(model: type[M], data: Any, paths: list[Path]) -> M | None:
+    """The entry without the values at `paths`, if that makes it valid."""
+    for path in sorted(paths, key=lambda path: [(isinstance(s, str), s) for s in path], reverse=True):
+        owner = data
+        for step in path[:-1]:
+            owner = owner.get(step) if isinstance(owner, dict) else owner[step]
+        if isinstance(owner, dict):
+            owner.pop(path[-1], None)
+    try:
+        return _read(model, data)
+    except ValidationError:
+        return None

@@ -1,0 +1,222 @@
+"""Gathers what the compiler must know of the local disk: files with their digests, and the user's code."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from exc.compiler.facts import Facts, FileFact
+from exc.spec.diagnostics import Diagnostics, Span, did_you_mean
+from exc.spec.experiment import Experiment
+from exc.spec.usercode import UserCodeError, code_digest
+
+_PYTHON = "python:"
+_CHUNK_BYTES = 1 << 20
+# A file changed this shortly ago may change again within the same tick of its clock: not remembered.
+_SETTLED_S = 2.0
+
+
+def gather(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Facts:
+    """Everything local that the experiment reads; `root` is the spec's folder.
+
+    What is missing or cannot be used is recorded in `diagnostics`, at the place that names it.
+    """
+    gatherer = _Gatherer(draft, root, diagnostics, _Digests.load())
+    gatherer.all()
+    gatherer.digests.save()
+    return Facts(files=gatherer.files, code=gatherer.code)
+
+
+@dataclass
+class _Gatherer:
+    draft: Experiment
+    root: Path
+    diagnostics: Diagnostics
+    digests: _Digests
+    files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
+
+    def all(self) -> None:
+        spec = self.draft.spec
+        for name, data in spec.data.items():
+            if data.python is not None:
+                self._target(data.python, self.draft.span("data", name, "python"))
+                self._patterns(data.files, ("data", name, "files"))
+            else:
+                self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
+        for name, task in spec.tasks.items():
+            if task.verifier.startswith(_PYTHON):
+                self._target(task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier"))
+        for name, trunk in spec.trunks.items():
+            folder = trunk.pretrain.tokenizer.path
+            if folder is not None:
+                self._folder(folder, self.draft.span("trunks", name, "pretrain", "tokenizer", "path"))
+        for name, stages in spec.recipes.items():
+            for index, stage in enumerate(stages):
+                if stage.command is not None:
+                    self._patterns(stage.command.files, ("recipes", name, index, "command", "files"))
+
+    def _patterns(
+        self, patterns: Iterable[str], path: tuple[str | int, ...], refuse_empty: bool = False
+    ) -> None:
+        for index, pattern in enumerate(patterns):
+            self._pattern(pattern, self.draft.span(*path, index), refuse_empty)
+
+    def _pattern(self, pattern: str, span: Span, refuse_empty: bool) -> None:
+        """The files of one path or glob pattern."""
+        if pattern in self.files:
+            return
+        found = self._matches(pattern)
+        if not found:
+            self._missing(pattern, span)
+            return
+        facts = [fact for name in found if (fact := self._fact(name, span)) is not None]
+        for fact in facts:
+            if refuse_empty and fact.bytes == 0:
+                self.diagnostics.error(
+                    "empty-file", f"`{fact.path}` is empty", span, expected="at least one row"
+                )
+        if len(facts) == len(found):
+            self.files[pattern] = tuple(facts)
+
+    def _matches(self, pattern: str) -> list[str]:
+        try:
+            if (self.root / pattern).is_file():
+                return [pattern]
+            if not glob.has_magic(pattern):
+                return []
+            found = glob.glob(pattern, root_dir=self.root, recursive=True)  # noqa: PTH207  # keeps `..` as written
+        except (OSError, ValueError):
+            return []
+        return sorted(Path(name).as_posix() for name in found if (self.root / name).is_file())
+
+    def _fact(self, name: str, span: Span) -> FileFact | None:
+        path = self.root / name
+        try:
+            size, digest = self.digests.of(path)
+        except OSError as error:
+            self.diagnostics.error("missing-file", f"`{name}` cannot be read: {error.strerror}", span)
+            return None
+        return FileFact(Path(name).as_posix(), size, digest)
+
+    def _folder(self, name: str, span: Span) -> None:
+        """All files of a folder, hidden ones aside."""
+        if name in self.files:
+            return
+        folder = self.root / name
+        try:
+            if not folder.is_dir():
+                self._missing(name, span, "a folder")
+                return
+            found = sorted(
+                path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+                for path in folder.rglob("*")
+                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            )
+        except (OSError, ValueError):
+            self._missing(name, span, "a folder")
+            return
+        if not found:
+            self.diagnostics.error("empty-file", f"the folder `{name}` is empty", span)
+            return
+        facts = [fact for file in found if (fact := self._fact(file, span)) is not None]
+        if len(facts) == len(found):
+            self.files[name] = tuple(facts)
+
+    def _missing(self, name: str, span: Span, what: str = "a file") -> None:
+        has_magic = glob.has_magic(name)
+        parent = name.rpartition("/")[0]
+        try:
+            wants_folder = what == "a folder"
+            entries = (self.root / parent).iterdir()
+            names = sorted(entry.name for entry in entries if entry.is_dir() == wants_folder)
+        except (OSError, ValueError):
+            names = []
+        near = did_you_mean(name, [f"{parent}/{entry}" if parent else entry for entry in names])
+        exists = not has_magic and _exists(self.root / name)
+        message = (
+            f"`{name}` matches no file" if has_magic else f"there is no {what.removeprefix('a ')} `{name}`"
+        )
+        if exists:
+            message = f"`{name}` is {'no folder' if what == 'a folder' else 'a folder'}"
+        hint = near or "paths count from the folder of the spec"
+        self.diagnostics.error("missing-file", message, span, expected=what if exists else None, hint=hint)
+
+    def _target(self, target: str, span: Span) -> None:
+        """The digest of a Python callable."""
+        if target in self.code:
+            return
+        try:
+            self.code[target] = code_digest(self.root, target)
+        except UserCodeError as error:
+            self.diagnostics.error("user-code", error.message, span, expected=error.expected, hint=error.hint)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass
+class _Digests:
+    """sha256 by path, remembered while size, time and inode stay; losing the file costs only time."""
+
+    file: Path
+    known: dict[str, list[Any]]  # absolute path -> [size, mtime in ns, inode, sha256]
+    changed: bool = False
+
+    @classmethod
+    def load(cls) -> _Digests:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        file = Path(base).expanduser() / "exc" / "digests.json"
+        try:
+            known = orjson.loads(file.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            known = {}
+        return cls(file, known if isinstance(known, dict) else {})
+
+    def of(self, path: Path) -> tuple[int, str]:
+        """Size in bytes and sha256. Raises OSError."""
+        stat = path.stat()
+        key, state = str(path.resolve()), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = self.known.get(key)
+        if isinstance(known, list) and known[:3] == state and len(known) == 4 and isinstance(known[3], str):
+            return stat.st_size, known[3]
+        size, digest = _digest(path)
+        if size == stat.st_size and time.time() - stat.st_mtime > _SETTLED_S:
+            self.known[key] = [*state, digest]
+            self.changed = True
+        return size, digest
+
+    def save(self) -> None:
+        """Write what was learnt, whole or not at all; a folder that cannot be written to is no fault."""
+        if not self.changed:
+            return
+        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(orjson.dumps(self.known))
+            temporary.replace(self.file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()

@@ -1,0 +1,166 @@
+"""pass@k is what counting gives, intervals cover the truth, and verdicts name what was simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from exc.runtime.report.statistics import FLAT_SHARE, Bootstrap, Sample, Verdict, pass_at_k, verdict
+from tests.runtime.report.study import Floats, base_chances, expand, sharpen
+
+NUM_SAMPLES = 32
+
+
+def sample(name: str, *rows: Floats, ids: NDArray[np.int64] | None = None) -> Sample:
+    above = np.stack(rows)
+    return Sample(name, np.arange(above.shape[1]) if ids is None else ids, above, np.ones_like(above))
+
+
+def shares(chances: Floats, k: int, rng: np.random.Generator) -> Floats:
+    drawn = rng.binomial(NUM_SAMPLES, chances)
+    return pass_at_k(np.full(drawn.size, NUM_SAMPLES), drawn, k)
+
+
+@given(st.integers(1, 9), st.data())
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(n: int, data: st.DataObject) -> None:
+    c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    subsets = list(combinations([True] * c + [False] * (n - c), k))
+    counted = sum(map(any, subsets)) / len(subsets)
+    assert pass_at_k(np.array([n]), np.array([c]), k)[0] == pytest.approx(counted, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(4, 1, 5), (4, 5, 2), (4, -1, 2), (4, 2, 0)])
+def test_counts_that_cannot_be_are_refused(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match="sample"):
+        pass_at_k(np.array([n]), np.array([c]), k)
+
+
+def covered(num_trials: int, trial: Callable[[int], bool]) -> float:
+    return sum(trial(seed) for seed in range(num_trials)) / num_trials
+
+
+@pytest.mark.parametrize("k", [1, 8])
+def test_the_interval_of_a_difference_covers_its_truth(k: int) -> None:
+    """Problems are drawn from a population each time, and samples from each problem."""
+    population = base_chances(200_000, 600, seed=3)
+
+    def expected(chances: Floats) -> float:
+        return float(np.mean(1 - (1 - chances) ** k))
+
+    truth = expected(sharpen(population)) - expected(population)
+
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        chances = rng.choice(population, 150)
+        a, b = (shares(c, k, rng) for c in (sharpen(chances), chances))
+        found = Bootstrap(seed, 400).difference(sample("a", a), sample("b", b), "e")
+        assert found.low is not None
+        assert found.high is not None
+        return found.low <= truth <= found.high
+
+    assert 0.92 <= covered(400, trial) <= 0.975
+
+
+def test_the_interval_covers_the_spread_of_replicates() -> None:
+    """Eight replicates whose own level varies more than the choice of problems does."""
+
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        ease = rng.uniform(0.2, 0.6, 300)
+        levels = ease + 0.05 * rng.standard_normal((8, 1))
+        rows = rng.binomial(NUM_SAMPLES, np.clip(levels, 0, 1)) / NUM_SAMPLES
+        found = Bootstrap(seed, 400).mean(sample("a", *rows), "e")
+        assert found.low is not None
+        assert found.high is not None
+        return found.low <= 0.4 <= found.high
+
+    assert 0.88 <= covered(400, trial) <= 0.98
+
+
+def test_pairing_makes_a_difference_sharper_than_its_sides() -> None:
+    rng = np.random.default_rng(0)
+    b = rng.random(100)
+    a, other = sample("a", b + 0.05), sample("b", b)
+    bootstrap = Bootstrap(0)
+    delta, level = bootstrap.difference(a, other, "e"), bootstrap.mean(a, "e")
+    assert delta.low == pytest.approx(0.05)
+    assert delta.high == pytest.approx(0.05)
+    assert level.high is not None
+    assert level.low is not None
+    assert level.high - level.low > 0.05
+
+
+def test_a_difference_is_paired_by_the_number_of_the_problem() -> None:
+    values = np.random.default_rng(0).random(20)
+    a = sample("a", values, ids=np.arange(20))
+    b = sample("b", values[5:], ids=np.arange(5, 20))
+    found = Bootstrap(0).difference(a, b, "e")
+    assert (found.value, found.low, found.high, found.num_units) == (0.0, 0.0, 0.0, 15)
+    with pytest.raises(ValueError, match="nothing in common"):
+        Bootstrap(0).difference(a, sample("b", values, ids=np.arange(30, 50)), "e")
+
+
+def test_one_unit_has_a_value_and_no_interval() -> None:
+    found = Bootstrap(0).mean(sample("a", np.array([0.5])), "e")
+    assert (found.value, found.low, found.high) == (0.5, None, None)
+    assert not found.above_zero
+
+
+def test_a_ratio_weighs_units_by_what_is_below_the_line() -> None:
+    parts = Sample("a", np.arange(2), np.array([[10.0, 400.0]]), np.array([[10.0, 100.0]]))
+    assert Bootstrap(0).mean(parts, "e").value == pytest.approx(410 / 110)
+
+
+def test_the_same_seed_gives_the_same_interval_in_any_order() -> None:
+    rng = np.random.default_rng(0)
+    a, b = sample("a", *rng.random((3, 50))), sample("b", *rng.random((3, 50)))
+    one, two = Bootstrap(7), Bootstrap(7)
+    first = one.mean(a, "e"), one.difference(a, b, "e")
+    second = two.difference(a, b, "e"), two.mean(a, "e")
+    assert first == second[::-1]
+    assert Bootstrap(8).mean(a, "e") != first[0]
+
+
+def judged(chances: Floats, change: Floats, seed: int = 0) -> Verdict:
+    """The verdict on samples drawn from both sides, at k = 8."""
+    rng = np.random.default_rng(seed)
+    drawn = [rng.binomial(NUM_SAMPLES, side) for side in (change, chances)]
+    n = np.full(chances.size, NUM_SAMPLES)
+    one, many = (
+        [sample(name, pass_at_k(n, c, k)) for name, c in zip("ab", drawn, strict=True)] for k in (1, 8)
+    )
+    bootstrap = Bootstrap(seed)
+    terms = [(1.0, many[0]), (-1.0, many[1]), (-FLAT_SHARE, one[0]), (FLAT_SHARE, one[1])]
+    first, last = (bootstrap.difference(a, b, "e") for a, b in (one, many))
+    return verdict(first, last, bootstrap.combine(terms, "e"), 8)
+
+
+CHANCES = base_chances(400, 600)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_verdicts_name_what_was_simulated(seed: int) -> None:
+    assert judged(CHANCES, expand(CHANCES), seed).label == "expanded"
+    # Only problems that are nearly always reached within 8 samples become likelier: pass@8 can but stay.
+    reached = np.where(CHANCES > 0.25, 0.9, np.where(CHANCES < 0.05, 0.0, CHANCES))
+    assert judged(CHANCES, reached, seed).label == "sharpened"
+    assert judged(CHANCES, CHANCES * 0.5, seed).label == "declined"
+
+
+def test_flat_counts_as_sharpened_only_beside_a_gain_that_dwarfs_it() -> None:
+    easy = np.where(np.arange(400) % 2 == 0, 0.7, 0.0)
+    found = judged(easy, np.where(easy > 0, 0.95, 0.0))
+    assert found == Verdict("sharpened", "pass@1 rose, pass@8 stayed flat beside it")
+    few = judged(easy[:16], np.where(easy > 0, 0.75, 0.02)[:16])
+    assert few.label == "inconclusive"
+
+
+def test_nothing_is_seldom_taken_for_something() -> None:
+    labels = [judged(CHANCES, CHANCES, seed).label for seed in range(60)]
+    assert labels.count("inconclusive") >= 54
