@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
 
-def reward(completions: list[str], answer: list[str], **_: Any) -> list[float]:
+def reward(completions: list[str], answer: list[str], **_: Any) -> list[float | None]:
     return [
         1.0 if text.strip() == right else 0.1 if text.strip() else 0.0
         for text, right in zip(completions, answer, strict=True)

@@ -14,7 +14,9 @@ from trl import SFTConfig, SFTTrainer
 def main() -> None:
     model, rows, out = sys.argv[1:]
     lines = [json.loads(line) for line in Path(rows).read_text(encoding="utf-8").splitlines()]
-    examples = [{"prompt": row["fields"]["question"], "completion": row["demonstrations"][0]} for row in lines]
+    examples = [
+        {"prompt": row["fields"]["question"], "completion": row["demonstrations"][0]} for row in lines
+    ]
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(model, dtype="float32"),
         args=SFTConfig(

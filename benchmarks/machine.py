@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+BUSY = " (not idle: read the wall-clock figures with care)"
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "pydantic", "pyyaml", "jinja2")
 
 
@@ -26,9 +27,10 @@ def circumstances(root: Path) -> str:
     versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
     load = os.getloadavg()[0]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. exc {_version('exc')}{_commit(root)}, Python {platform.python_version()}, "
-        f"{versions}. {_memory_gb():.0f} GB, {platform.system()} {platform.release()}. "
-        f"Load before the start: {load:.1f}{' (not idle: read the wall-clock figures with care)' if load > 0.5 else ''}."
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. exc {_version('exc')}{_commit(root)}, "
+        f"Python {platform.python_version()}, {versions}. "
+        f"{_memory_gb():.0f} GB, {platform.system()} {platform.release()}. "
+        f"Load before the start: {load:.1f}{BUSY if load > 0.5 else ''}."
     )
 
 
@@ -39,7 +41,11 @@ def _cpu() -> str:
 
 def _gpus() -> list[str]:
     files = Path("/proc/driver/nvidia/gpus").glob("*/information")
-    return [found[1].strip() for file in files if (found := re.search(r"^Model:\s*(.+)$", _read(file), re.MULTILINE))]
+    return [
+        found[1].strip()
+        for file in files
+        if (found := re.search(r"^Model:\s*(.+)$", _read(file), re.MULTILINE))
+    ]
 
 
 def _memory_gb() -> float:

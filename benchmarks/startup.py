@@ -11,7 +11,17 @@ from pathlib import Path
 from benchmarks.measure import Command, interleaved, run, spread
 from benchmarks.table import Figure, Part, figure, judged
 
-HEAVY = ("torch", "transformers", "trl", "submitit", "accelerate", "datasets", "matplotlib", "pyarrow", "numpy")
+HEAVY = (
+    "torch",
+    "transformers",
+    "trl",
+    "submitit",
+    "accelerate",
+    "datasets",
+    "matplotlib",
+    "pyarrow",
+    "numpy",
+)
 FORBIDDEN = HEAVY[:4]
 ROUNDS = 11
 TARGETS = {"exc --help": 0.15, "exc check": 0.25, "exc compile": 0.35}
@@ -44,7 +54,7 @@ def measure(examples: Path, scratch: Path, rounds: int = ROUNDS) -> Part:
     folder = scratch / "startup"
     shutil.copytree(examples / "quickstart", folder, ignore=shutil.ignore_patterns("plan", "store", "report"))
     # Writes the plan folder anew each time, as the first compile does.
-    fresh = f"import shutil; shutil.rmtree('plan', ignore_errors=True); from exc.cli import main; main(['compile'])"
+    fresh = "import shutil; shutil.rmtree('plan', True); from exc.cli import main; main(['compile'])"
     commands = {
         "python -c pass": Command([sys.executable, "-c", "pass"], folder),
         "python -c 'import yaml, pydantic, jinja2'": Command(
@@ -62,9 +72,9 @@ def measure(examples: Path, scratch: Path, rounds: int = ROUNDS) -> Part:
     figures += [_imports(arguments, folder) for arguments in (["--help"], ["check"], ["compile"], ["plan"])]
     return Part(
         "Start-up",
-        "Whole processes from start to end, in turn within one run, on the spec of the quickstart. `exc compile` "
-        "writes the plan folder from nothing. Targets are for an idle core: where the machine was not idle, CPU "
-        "time is the better guide.",
+        "Whole processes from start to end, in turn within one run, on the spec of the quickstart. `exc "
+        "compile` writes the plan folder from nothing. Targets are for an idle core: where the machine was "
+        "not idle, CPU time is the better guide.",
         figures,
     )
 

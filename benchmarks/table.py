@@ -11,7 +11,9 @@ from typing import Literal
 from benchmarks.measure import Spread
 
 Verdict = Literal["reached", "not reached", ""]
-TITLE = "# Benchmarks\n\n`make bench` writes the section of the machine that it runs on; the others are kept.\n"
+TITLE = (
+    "# Benchmarks\n\n`make bench` writes the section of the machine that it runs on; the others are kept.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,11 @@ def figure(what: str, measured: Spread, unit: str, most: float | None = None, di
     text = f"{show(measured.low)}-{show(measured.high)}, {measured.num} runs" if measured.num > 1 else "1 run"
     unit = f" {unit}" if unit and unit != "x" else unit
     return Figure(
-        what, f"{show(measured.median)}{unit}", text, "" if most is None else f"<= {most:g}{unit}", judged(measured.median, most)
+        what,
+        f"{show(measured.median)}{unit}",
+        text,
+        "" if most is None else f"<= {most:g}{unit}",
+        judged(measured.median, most),
     )
 
 

@@ -27,8 +27,8 @@ def grpo_batch(
     completions = num_generations * prompts_per_rollout
     if completions % updates_per_rollout:
         raise ValueError(
-            f"{prompts_per_rollout} prompts x {num_generations} generations are {completions} completions, which "
-            f"{updates_per_rollout} updates cannot share evenly; updates_per_rollout may be "
+            f"{prompts_per_rollout} prompts x {num_generations} generations are {completions} completions, "
+            f"which {updates_per_rollout} updates cannot share evenly; updates_per_rollout may be "
             f"{_listed(_divisors_near(completions, updates_per_rollout))}"
         )
     share = _share(completions // updates_per_rollout, world, "completions of one update")

@@ -87,9 +87,7 @@ def num_replicates(world: World, trunk: str, at: int, recipe: str) -> int:
 def _replicates_entry(world: World, trunk: str, at: int, recipe: str) -> Any:
     key = ("replicates", trunk, at, recipe)
     if key not in world.memo:
-        matching = [
-            entry for entry in world.spec.replicates if on_branch(world, entry.on, trunk, at, recipe)
-        ]
+        matching = [entry for entry in world.spec.replicates if on_branch(world, entry.on, trunk, at, recipe)]
         world.memo[key] = matching[-1] if matching else None
     return world.memo[key]
 
@@ -188,36 +186,21 @@ def _stage_config(world: World, stage: Stage, branch: Branch) -> dict[str, Any]:
     if isinstance(body, Merge):
         weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
         return {"method": body.method, "weights": list(weights)}
-    seed = _seed(world, branch)
-    if isinstance(body, Command):
-        return {
-            "run": body.run,
-            "files": file_configs(world, body.files),
-            "leaves": body.leaves,
-            "seed": seed,
-        }
-    task = world.spec.tasks[body.task]
-    shared = {
-        "prompt": task.prompt,
-        "stop": list(task.stop),
-        "seed": seed,
-        "args": _args(world, stage.kind, body),
-    }
-    if isinstance(body, Sft):
-        return shared | body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
-    fields = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
-    rewards = task.rewards.model_dump()
-    return (
-        shared
-        | {"verifier": verifier_config(world, task), "rewards": rewards}
-        | body.model_dump(include=fields)
-    )
-
-
-def _args(world: World, kind: str, body: Sft | Grpo) -> dict[str, Any]:
-    """Every field of the TRL config: the frozen defaults of the stage's version, and what the spec says."""
-    key = ("args", id(body))
+    key = ("config", id(body))
     if key not in world.memo:
-        world.memo[key] = resolve_args(kind, body.args)
-    args: dict[str, Any] = world.memo[key]
-    return args
+        world.memo[key] = _shared_config(world, body)
+    return {**world.memo[key], "seed": _seed(world, branch)}
+
+
+def _shared_config(world: World, body: Sft | Grpo | Command) -> dict[str, Any]:
+    """What all jobs of a stage have in common; `args` are all fields of the TRL config."""
+    if isinstance(body, Command):
+        return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves}
+    task = world.spec.tasks[body.task]
+    shared: dict[str, Any] = {"prompt": task.prompt, "stop": list(task.stop)}
+    if isinstance(body, Sft):
+        fields = body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
+        return shared | fields | {"args": resolve_args("sft", body.args)}
+    judged = {"verifier": verifier_config(world, task), "rewards": task.rewards.model_dump()}
+    counts = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
+    return shared | judged | body.model_dump(include=counts) | {"args": resolve_args("grpo", body.args)}

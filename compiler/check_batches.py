@@ -10,7 +10,7 @@ from exc.compiler.resources import resources_of
 from exc.compiler.scope import Scope
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
-from exc.spec.model_errors import value_span
+from exc.spec.places import value_span
 from exc.spec.profiles import Profile
 from exc.spec.recipes import Grpo, Sft, Stage
 

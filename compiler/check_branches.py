@@ -50,7 +50,7 @@ def _reports_unequal(
     if 1 < there < wanted:
         scope.error(
             "bad-value",
-            f"{wanted} replicates read `{target[0]}`, which has {there} there (checkpoint {where[1]} of `{where[0]}`)",
+            f"{wanted} replicates read `{target[0]}`, which has {there} at `{where[0]}`, {where[1]}",
             (*path, "recipe"),
             "as many replicates there, or one",
             "each replicate reads its own, or all the only one; `replicate: N` names one for all",

@@ -18,7 +18,9 @@ def check_steps(scope: Scope) -> None:
     for index, entry in enumerate(scope.spec.branches or ()):
         for number, at in enumerate(entry.at or ()):
             _check_at(scope, ("branches", index, "at", number), at, entry.trunks or scope.spec.trunks)
-    selectors: list[tuple[Path, Selector]] = [(("replicates", index), entry.on) for index, entry in enumerate(scope.spec.replicates)]
+    selectors: list[tuple[Path, Selector]] = []
+    for index, repeated in enumerate(scope.spec.replicates):
+        selectors.append((("replicates", index), repeated.on))
     for name, evaluation in scope.spec.evaluations.items():
         selectors.append((("evaluations", name), evaluation.on))
         _check_selected_steps(scope, ("evaluations", name, "on", "step"), evaluation.on)
@@ -79,10 +81,14 @@ def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -
 
 def _used(scope: Scope, place: Place) -> set[int]:
     """The steps of a stage that other stages start from."""
+    last = scope.kept.get(place, [0])[-1]
     return {
         ref.step
         for _, reader, ref in scope.references()
-        if reader is not None and isinstance(ref.step, int) and scope.target(ref) == place
+        if reader is not None
+        and isinstance(ref.step, int)
+        and ref.step <= last
+        and scope.target(ref) == place
     }
 
 

@@ -1,4 +1,4 @@
-"""Checks that need the arithmetic of schedules, batches and branches. All of them are made on what is valid."""
+"""Checks that need the arithmetic of schedules, batches and branches; all are made on what is valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exc.spec.experiment import Experiment
 
 
 def check(draft: Experiment, diagnostics: Diagnostics) -> None:
-    """Report what is wrong with a spec as far as it is valid: an entry that `draft` lacks was reported before."""
+    """Report what is wrong with a spec as far as it is valid; what `draft` lacks was reported before."""
     scope = Scope.of(draft, diagnostics)
     check_steps(scope)
     check_batches(scope)

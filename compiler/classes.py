@@ -117,7 +117,7 @@ _Dumper.add_representer(float, _float)
 
 
 def class_configs(data: Mapping[str, Any]) -> dict[str, str]:
-    """For each class of a plan (as `to_json` gives it) the YAML text of its config and of what varies in it."""
+    """For each class of a plan, as `to_json` gives it, its config as YAML and a table of what varies."""
     jobs: dict[str, list[str]] = {}
     for job in data["jobs"]:
         jobs.setdefault(job["class"], []).append(_table_line(job))
@@ -134,7 +134,7 @@ def _class_yaml(name: str, cls: Mapping[str, Any], lines: list[str]) -> str:
 
 
 def _table_line(job: Mapping[str, Any]) -> str:
-    """A job as one line of JSON, which is YAML too: a table of thousands stays readable, and fast to write."""
+    """A job as one line of JSON, which is YAML too: thousands stay readable, and fast to write."""
     out: dict[str, Any] = {"identity": job["identity"][:12]}
     if "kept" in job:
         out["kept"] = [int(step) for step in job["kept"]]

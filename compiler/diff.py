@@ -72,7 +72,7 @@ def diff_plans(old: Plan, new: Plan) -> PlanDiff:
     """Compare two plans of one experiment by job id."""
     before, after = old.by_id, new.by_id
     changed = [
-        _job_change(before[job.id], job, before)
+        _job_change(before[job.id], job)
         for job in new.jobs
         if job.id in before and set(before[job.id].artifacts()) != set(job.artifacts())
     ]
@@ -103,7 +103,7 @@ def _resource_changes(old: Plan, new: Plan) -> Iterator[FieldChange]:
     return iter(seen.values())
 
 
-def _job_change(old: Job, new: Job, before: Mapping[str, Job]) -> JobChange:
+def _job_change(old: Job, new: Job) -> JobChange:
     fields = list(changes(identity_fields(old.kind, old.config), identity_fields(new.kind, new.config)))
     if old.kind != new.kind:
         fields.insert(0, FieldChange("kind", old.kind, new.kind))

@@ -64,7 +64,7 @@ def _edges(plan: Plan) -> set[tuple[str, str]]:
 
 
 def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
-    """Longest path from a source. Classes may read each other in turn, so the depth is bounded by their number."""
+    """Longest path from a source. Classes may read each other in turn, so their number bounds the depth."""
     column = dict.fromkeys(names, 0)
     forward = sorted((a, b) for a, b in edges if a != b and (b, a) not in edges)
     for _ in names:
@@ -79,12 +79,12 @@ def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
 
 
 def _route(a: str, b: str, column: dict[str, int]) -> list[Node]:
-    """From a class to its reader, through a lane in every column between; arrows from one class share lanes."""
+    """From a class to its reader, through a lane in every column between; a class has one for all."""
     return [a, *((a, x) for x in range(column[a] + 1, column[b])), b]
 
 
 def _layers(names: list[str], column: dict[str, int], routes: list[list[Node]]) -> list[list[Node]]:
-    """The nodes of each column from top to bottom, ordered by where their neighbours are, so that few arrows cross."""
+    """The nodes of each column from top to bottom, near their neighbours, so that few arrows cross."""
     layers: dict[int, dict[Node, None]] = {x: {} for x in range(max(column.values(), default=-1) + 1)}
     for name in names:
         layers[column[name]][name] = None

@@ -185,7 +185,7 @@ def read_plan(folder: Path) -> Plan:
 
 def dump(data: Any) -> bytes:
     """Plain data as readable JSON, the same bytes for the same data."""
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 _MISSING = object()
@@ -206,7 +206,9 @@ def _common(configs: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two values are written alike: 1 and 1.0 are equal and yet not the same."""
-    return bool(a == b) and (isinstance(a, str) or orjson.dumps(a) == orjson.dumps(b))
+    if type(a) is not type(b) or a != b:
+        return False
+    return not isinstance(a, dict | list) or orjson.dumps(a) == orjson.dumps(b)
 
 
 def without(config: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:

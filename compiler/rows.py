@@ -60,10 +60,10 @@ def prompt_fields(template: str) -> list[str]:
 
 
 def rows_output(world: World, task_name: str, split_name: str, *, demonstrations: bool = False) -> Output:
-    """The job that reads a task's split: what its prompt reads, its answer, and the columns that are declared.
+    """The job that reads a task's split: what its prompt reads, its answer, and the declared columns.
 
-    Demonstrations that are not declared are read for those alone who ask, in a job of its own: whether some recipe
-    trains on them must not change what others read.
+    Demonstrations that are not declared are read for those alone who ask, in a job of its own: whether some
+    recipe trains on them must not change what others read.
     """
     task = world.spec.tasks[task_name]
     split = task.splits[split_name]

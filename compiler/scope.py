@@ -11,7 +11,7 @@ from exc.compiler.schedules import ScheduleError, resolve
 from exc.compiler.world import World
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path, Spec
-from exc.spec.model_errors import owner_span, value_span
+from exc.spec.places import owner_span, value_span
 from exc.spec.recipes import Grpo, Merge, Sft, Stage
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
@@ -21,7 +21,7 @@ Place = tuple[str, int]  # a recipe and the index of a stage in it
 
 @dataclass
 class Scope:
-    """`steps`: trunk -> its checkpoints, for the trunks whose schedule is right. `kept`: stage -> its kept steps."""
+    """`steps`: trunk -> its checkpoints, where its schedule is right. `kept`: stage -> the steps it keeps."""
 
     draft: Experiment
     diagnostics: Diagnostics

@@ -63,10 +63,10 @@ def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     factor = make_schedule(lr)
     rows = [
         {
-            "step": f"{step:,}",
+            "step": step,
             "tokens": format_tokens(step * per_step, digits=4),
             "share": f"{step / total:.0%}",
-            "learning_rate": f"{lr['peak'] * factor(step - 1):.2e}",
+            "learning_rate": f"{lr['peak'] * factor(step - 1):.3g}",
             "asked": asked,
         }
         for asked, step in facts["checkpoints"]
@@ -109,7 +109,7 @@ def _recipes(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _steps(steps: Iterable[int], most: int = 12) -> str:
-    listed = [f"{step:,}" if step >= 10_000 else str(step) for step in sorted(steps)]
+    listed = [str(step) for step in sorted(steps)]
     return (
         ", ".join(listed)
         if len(listed) <= most
@@ -134,14 +134,18 @@ def _stage(stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
         return {"name": stage["name"], "what": what, "settings": ["not planned"]}
     fields = identity_fields(job.kind, job.config)
     settings = [
-        f"{name}: {_setting(value)}" for name, value in fields.items() if name not in _ELSEWHERE and value
+        f"{name}: {_setting(name, value)}"
+        for name, value in fields.items()
+        if name not in _ELSEWHERE and value
     ]
     return {"name": stage["name"], "what": what, "settings": settings}
 
 
-def _setting(value: Any) -> str:
+def _setting(name: str, value: Any) -> str:
+    if name == "files":
+        return ", ".join(file for file, _ in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {shown(item)}" for name, item in value.items())
+        return ", ".join(f"{key} {shown(item)}" for key, item in value.items())
     return shown(value)
 
 

@@ -93,7 +93,7 @@ class Execution:
                 publish=self._publish,
                 emit=self._emit,
                 should_stop=lambda: self.stop() or self.lost(),
-                save_interval_s=float(self.plan.profile.get("save_interval_s") or 300),
+                save_interval_s=float(self.plan.profile.get("save_interval_s", 300)),
                 num_threads=num_threads,
             )
         )

@@ -128,8 +128,6 @@ def _conclude(attempt: Attempt, voice: Voice, ending: Ending, stop: StopFlag, se
         if ending.failure.kind == "error":
             voice.log(ending.trace)
         voice.say(f"failed ({ending.failure.kind}): {ending.failure.message}")
-        if ending.failure.kind != "error":
-            voice.log(ending.trace)
         voice.hint(f"log: {attempt.log}")
         code = EXIT_FAILED
     elif ending.word == "stopped":
@@ -142,6 +140,8 @@ def _conclude(attempt: Attempt, voice: Voice, ending: Ending, stop: StopFlag, se
         attempt.end(code, ending.failure)
     except OSError as error:
         voice.hint(f"{attempt.path}: could not record the end: {error}")
+    if ending.failure is not None and ending.failure.kind != "error":
+        voice.log(ending.trace)  # after the record, which keeps the last lines: here the message says it all
     return code
 
 

@@ -92,30 +92,25 @@ def results_csv(rows: Sequence[ResultRow]) -> str:
     return out.getvalue()
 
 
-def results_table(rows: Sequence[ResultRow]) -> Table:
-    """The rows as a table for a terminal, grouped by evaluation."""
-    names = _metric_names(rows)
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2))
-    for axis in ("evaluation", "model", "recipe", "step"):
+def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[str]) -> Table:
+    """One evaluation's rows as a table for a terminal, with the metrics that it is about."""
+    mine = [row for row in rows if row.evaluation == evaluation]
+    axes = [axis for axis in ("recipe", "step") if any(getattr(row, axis) is not None for row in mine)]
+    table = Table(title=evaluation, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for axis in ("model", *axes):
         table.add_column(axis, no_wrap=True)
-    for name in names:
+    for name in metrics:
         table.add_column(name, justify="right", no_wrap=True)
-    last = ""
-    for row in rows:
-        if last and row.evaluation != last:
-            table.add_section()
-        table.add_row(row.evaluation if row.evaluation != last else "", *_texts(row, names))
-        last = row.evaluation
+    for row in mine:
+        names = {"recipe": _recipe(row), "step": "" if row.step is None else str(row.step)}
+        model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
+        values = [Text(row.missing, style="dim")] if row.missing else [_number(row.metrics.get(m)) for m in metrics]
+        table.add_row(model, *(names[axis] for axis in axes), *values)
     return table
 
 
-def _texts(row: ResultRow, names: Sequence[str]) -> list[str | Text]:
-    recipe = row.recipe if not row.replicate else f"{row.recipe} r{row.replicate}"
-    model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
-    texts: list[str | Text] = [model, recipe, "" if row.step is None else str(row.step)]
-    if row.missing:
-        return [*texts, Text(row.missing, style="dim")]
-    return [*texts, *(_number(row.metrics.get(name)) for name in names)]
+def _recipe(row: ResultRow) -> str:
+    return f"{row.recipe} r{row.replicate}" if row.replicate else row.recipe
 
 
 def _number(value: float | None) -> str:

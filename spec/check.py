@@ -22,8 +22,8 @@ def check_spec(validated: Validated, diagnostics: Diagnostics) -> None:
 
 
 def _check_unused(ctx: Context) -> None:
-    """Data and tasks that nothing reads. After a wrong reference nobody knows what was meant to be read."""
-    if any(found.code in ("unknown-reference", "yaml-syntax") for found in ctx.diagnostics):
+    """Data and tasks that nothing reads. While there are errors, nobody knows what was meant to be read."""
+    if ctx.diagnostics.has_errors:
         return
     for section, what in (("data", "the data source"), ("tasks", "the task")):
         for name in ctx.names(section):

@@ -58,7 +58,7 @@ def check_split(ctx: Context, path: Path, default: str) -> None:
     if (written or default) in splits:
         return
     if written is not None:
-        ctx.unknown("split", f"{task}.{written}", (*path, "split"), splits)
+        ctx.unknown("split", written, (*path, "split"), splits, owner=task)
     elif ctx.node(*path, "split") is None:
         ctx.error(
             "unknown-reference",

@@ -52,7 +52,7 @@ def _check_stage(ctx: Context, path: Path, recipe: str) -> None:
     names = stage_names(ctx, recipe)
     stage = ctx.text(*path, "stage")
     if stage is not None and stage not in names:
-        ctx.unknown("stage", f"{recipe}.{stage}", (*path, "stage"), names)
+        ctx.unknown("stage", stage, (*path, "stage"), names, owner=recipe)
         return
     index = names.index(stage) if stage is not None else len(names) - 1
     step = ctx.node(*path, "step")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from exc.spec.architectures import check_model
 from exc.spec.context import Context
-from exc.spec.model_errors import span_node
 from exc.spec.nodes import Mapping, Path, plain
+from exc.spec.places import span_node
 from exc.spec.trunks import Pretrain, Trunk
 from exc.spec.units import format_tokens
 

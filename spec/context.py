@@ -9,8 +9,8 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
-from exc.spec.model_errors import owner_span, span_node, value_span
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
+from exc.spec.places import owner_span, span_node, value_span
 from exc.spec.validate import Validated
 
 M = TypeVar("M", bound=BaseModel)
@@ -69,10 +69,12 @@ class Context:
         key: bool = False,
     ) -> None:
         """Record an error at the value at `path`, or its key."""
-        self.diagnostics.error(code, message, self.span(*path, key=key), expected=expected, hint=hint)
+        span = self.span(*path, key=key)
+        if span not in self.validated.reported:
+            self.diagnostics.error(code, message, span, expected=expected, hint=hint)
 
     def refer(self, section: str, path: Path, extra: Iterable[str] = (), key: bool = False) -> str | None:
-        """Check that the text at `path` (with `key`, its key) names an entry of `section`; the name if it does."""
+        """The text at `path` (with `key`, its key) if it names an entry of `section`; else report it."""
         name = str(path[-1]) if key else self.text(*path)
         return name if name is not None and self.known(section, name, path, extra, key) else None
 
@@ -89,18 +91,20 @@ class Context:
         self.unknown(_SINGULAR[section], name, path, [*extra, *names], key)
         return False
 
-    def unknown(self, what: str, name: str, path: Path, candidates: Iterable[str], key: bool = False) -> None:
-        """Record that nothing of that kind has that name."""
+    def unknown(
+        self,
+        what: str,
+        name: str,
+        path: Path,
+        candidates: Iterable[str],
+        key: bool = False,
+        owner: str | None = None,
+    ) -> None:
+        """Record that nothing of that kind has that name; `owner` is what it should belong to."""
         names = list(candidates)
         expected = one_of(names) if names else f"a {what}, but there is none"
-        self.error(
-            "unknown-reference",
-            f"there is no {what} `{name}`",
-            path,
-            expected,
-            did_you_mean(name, names),
-            key=key,
-        )
+        message = f"there is no {what} `{name}`" + (f" in `{owner}`" if owner else "")
+        self.error("unknown-reference", message, path, expected, did_you_mean(name, names), key=key)
 
 
 _SINGULAR = {

@@ -42,7 +42,7 @@ class Data(Model):
 class Column(Model):
     """Where a field of a task comes from. A bare word in YAML is `{column: word}`."""
 
-    column: str
+    column: str = Field(description="a column of the data source")
     regex: str | None = Field(
         default=None, description="its first group is the value; a row that does not match is an error"
     )
@@ -51,16 +51,19 @@ class Column(Model):
 class Split(Model):
     """Rows of a data source under the names a task knows. Columns left out map to themselves."""
 
-    data: str
-    columns: dict[str, Column] = Field(default_factory=dict)
+    data: str = Field(description="the data source that holds the rows")
+    columns: dict[str, Column] = Field(
+        default_factory=dict,
+        description="field of the task -> column: what the prompt reads, `answer`, `demonstrations`",
+    )
     limit: PositiveInt | None = Field(default=None, description="only the first so many rows")
 
 
 class Rewards(Model):
     """What a completion earns: `correct` if right, else `format` if an answer was found, else 0."""
 
-    correct: Float = 1.0
-    format: Float = 0.0
+    correct: Float = Field(default=1.0, description="for a right answer")
+    format: Float = Field(default=0.0, description="for an answer that is wrong, but could be found")
 
 
 class Task(Model):
@@ -69,7 +72,7 @@ class Task(Model):
     prompt: str = Field(
         description="template over the row's fields, `{question}`; literal braces are doubled"
     )
-    splits: dict[Name, Split]
+    splits: dict[Name, Split] = Field(description="rows by purpose, such as `train` and `test`")
     fewshot: Split | None = Field(
         default=None, description="the pool of exemplars; each evaluation says how many"
     )
@@ -80,4 +83,4 @@ class Task(Model):
     max_unverifiable: Fraction = Field(
         default=0.05, description="share of samples the verifier may fail on before scoring fails"
     )
-    rewards: Rewards = Rewards()
+    rewards: Rewards = Field(default=Rewards(), description="what grpo pays for a completion")

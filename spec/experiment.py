@@ -25,28 +25,34 @@ FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
 class Fewshot(Model):
     """Exemplars in the prompt by class of model: base (only pre-training in its ancestry) and trained."""
 
-    base: int = Field(default=0, ge=0, strict=True)
-    trained: int = Field(default=0, ge=0, strict=True)
+    base: int = Field(default=0, ge=0, strict=True, description="exemplars for checkpoints of a trunk")
+    trained: int = Field(default=0, ge=0, strict=True, description="exemplars for what a stage has made")
 
 
 class PassAtK(Model):
     """Unbiased pass@k (arXiv 2107.03374) from a pool of samples per problem."""
 
-    task: str
-    split: str = "test"
+    task: str = Field(description="the task that is asked")
+    split: str = Field(default="test", description="the split of the task")
     limit: PositiveInt | None = Field(default=None, description="only the first so many problems")
-    k: tuple[PositiveInt, ...] = Field(min_length=1)
+    k: tuple[PositiveInt, ...] = Field(min_length=1, description="numbers of tries, `num_samples` at most")
     num_samples: PositiveInt = Field(description="samples per problem; drawn in blocks of 16")
-    temperature: float = Field(default=1.0, ge=0, strict=True)
-    top_p: PositiveFloat = 1.0
-    max_new_tokens: PositiveInt
-    num_fewshot: Fewshot = Fewshot()
+    temperature: float = Field(
+        default=1.0, ge=0, strict=True, description="0 always takes the likeliest token"
+    )
+    top_p: PositiveFloat = Field(
+        default=1.0, description="sample from the likeliest tokens that hold this share; 1 is all"
+    )
+    max_new_tokens: PositiveInt = Field(description="length of a completion, in tokens")
+    num_fewshot: Fewshot = Field(
+        default=Fewshot(), description="exemplars in the prompt, from the task's pool"
+    )
 
 
 class BitsPerByte(Model):
     """Compression of held-out text: total bits of the text under the model, over its UTF-8 bytes."""
 
-    data: str
+    data: str = Field(description="the data source that holds the text")
     text: str = Field(default="text", description="the column that holds the text")
     limit: Bytes | None = Field(default=None, description="only the first so many bytes of text")
     sequence_length: PositiveInt | None = Field(default=None, description="window; by default the trunk's")
@@ -55,9 +61,11 @@ class BitsPerByte(Model):
 class Evaluation(Model):
     """A measurement of models; exactly one of its kinds. `on` selects the models, all by default."""
 
-    pass_at_k: PassAtK | None = None
-    bits_per_byte: BitsPerByte | None = None
-    on: Selector = Selector()
+    pass_at_k: PassAtK | None = Field(default=None, description="problems solved in k tries")
+    bits_per_byte: BitsPerByte | None = Field(default=None, description="compression of text")
+    on: Selector = Field(
+        default=Selector(), description="which models; by default all, at final and used steps"
+    )
 
     @property
     def kind(self) -> str:
@@ -67,53 +75,61 @@ class Evaluation(Model):
 class Branches(Model):
     """Which recipes are applied to which checkpoints; left out: all."""
 
-    trunks: tuple[str, ...] | None = None
-    recipes: tuple[str, ...] | None = None
-    at: tuple[PositiveInt, ...] | None = None
+    trunks: tuple[str, ...] | None = Field(default=None, description="by default all")
+    recipes: tuple[str, ...] | None = Field(default=None, description="by default all")
+    at: tuple[PositiveInt, ...] | None = Field(
+        default=None, description="checkpoints in steps; by default all"
+    )
 
 
 class Replicates(Model):
     """How many independent repetitions the selected branches have. The last entry that matches counts."""
 
-    num: PositiveInt | None = None
+    num: PositiveInt | None = Field(default=None, description="how many; this or `seeds`")
     seeds: tuple[Int, ...] | None = Field(default=None, description="pins the seed of each replicate")
-    on: Selector = Selector()
+    on: Selector = Field(default=Selector(), description="which branches; by default all")
 
 
 class Contrast(Model):
     """A comparison that the report makes: a minus b, paired by problem, at each checkpoint."""
 
-    a: ModelRef
-    b: ModelRef
+    a: ModelRef = Field(description="the model of interest")
+    b: ModelRef = Field(description="what it is compared with")
     varies: tuple[str, ...] = Field(
-        default=(), description="settings in which the two may differ without a warning"
+        default=(), description="settings in which the two are meant to differ; the report names them"
     )
 
 
 class Report(Model):
     """What `exc report` draws."""
 
-    title: str | None = None
-    contrasts: tuple[Contrast, ...] = ()
-    figures: tuple[Figure, ...] = FIGURES
-    confidence: Fraction = 0.95
+    title: str | None = Field(default=None, description="by default the experiment's name")
+    contrasts: tuple[Contrast, ...] = Field(default=(), description="comparisons, in the order shown")
+    figures: tuple[Figure, ...] = Field(default=FIGURES, description="which figures, in this order")
+    confidence: Fraction = Field(default=0.95, description="level of every interval, above 0 and below 1")
 
 
 class Spec(Model):
     """One experiment file."""
 
-    version: Literal[1]
-    experiment: Name
-    description: str = ""
-    seed: int = Field(default=0, ge=0, strict=True)
-    data: dict[Name, Data] = Field(default_factory=dict)
-    tasks: dict[Name, Task] = Field(default_factory=dict)
-    trunks: dict[Name, Trunk]
-    recipes: dict[Name, tuple[Stage, ...]] = Field(default_factory=dict)
-    branches: tuple[Branches, ...] | None = None
-    replicates: tuple[Replicates, ...] = ()
-    evaluations: dict[Name, Evaluation] = Field(default_factory=dict)
-    report: Report = Report()
+    version: Literal[1] = Field(description="of this format")
+    experiment: Name = Field(description="the study's name, in the store and the report")
+    description: str = Field(default="", description="what it is about, for readers of the plan")
+    seed: int = Field(default=0, ge=0, strict=True, description="the root that every other seed comes from")
+    data: dict[Name, Data] = Field(default_factory=dict, description="sources of rows")
+    tasks: dict[Name, Task] = Field(default_factory=dict, description="what is asked of a model")
+    trunks: dict[Name, Trunk] = Field(description="pre-training runs, at least one")
+    recipes: dict[Name, tuple[Stage, ...]] = Field(
+        default_factory=dict, description="lists of stages, applied to checkpoints"
+    )
+    branches: tuple[Branches, ...] | None = Field(
+        default=None, description="which recipes on which checkpoints; by default each on every one"
+    )
+    replicates: tuple[Replicates, ...] = Field(
+        default=(), description="independent repetitions; 1 by default"
+    )
+    evaluations: dict[Name, Evaluation] = Field(default_factory=dict, description="what is measured")
+    report: Report = Field(default=Report(), description="what `exc report` draws")
     accept: dict[str, str] = Field(
         default_factory=dict, description="finding's code: the reason to accept it"
     )
@@ -132,7 +148,7 @@ class Experiment:
     sources: Mapping[str, str] = field(default_factory=dict)  # file -> its text, for rendering diagnostics
 
     def span(self, *path: str | int, key: bool = False) -> Span:
-        """Where the value (or, with `key`, its key) at `path` was written; its nearest ancestor if implied."""
+        """Where the value (or, with `key`, its key) at `path` was written; an ancestor if implied."""
         return span_at(self.tree, path, key=key)
 
     def where(self, *path: str | int) -> str:

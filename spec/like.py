@@ -148,7 +148,7 @@ class _Copier:
             "unknown-reference",
             f"there is no {what} `{like.value}`",
             like.span,
-            expected=one_of(names),
+            expected=one_of(names) if names else f"another {what}, but there is none",
             hint=hint,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -13,6 +12,7 @@ from exc.spec.data import Column
 from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
 from exc.spec.expected import arms, bare, describe, field_annotation, form, form_of, found, is_model, keys_of
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
+from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span
 from exc.spec.references import At, Between, ModelRef, Selector
 from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.units import UnitError
@@ -225,22 +225,6 @@ def _is(place: _Place, path: Path) -> str:
     )
 
 
-def value_span(root: Node, path: Path) -> Span:
-    """A value; its key where the value is nothing, or too much to underline."""
-    node = span_node(root, path)
-    return span_at(root, path, key=not isinstance(node, Scalar) or node.value is None)
-
-
-def name_of(path: Path) -> str:
-    """The last key of a path in backticks, or "item 2 of `k`"."""
-    if not path:
-        return "the spec"
-    if isinstance(path[-1], int):
-        owner = next((str(step) for step in reversed(path) if isinstance(step, str)), "the list")
-        return f"item {path[-1] + 1} of `{owner}`"
-    return f"`{path[-1]}`"
-
-
 def unknown_key(key: str, valid: list[str], span: Span) -> Diagnostic:
     """A key that nothing reads."""
     near = nearest(key, valid)
@@ -258,34 +242,6 @@ def missing_key(root: Node, path: Path, expected: str) -> Diagnostic:
     return Diagnostic("missing-key", "error", message, owner_span(root, owner), expected=expected)
 
 
-def owner_name(root: Node, path: Path) -> str:
-    """What to call the mapping at `path` in a sentence."""
-    name = span_node(root, (*path, "name")) if path and path[0] == "recipes" else None
-    return f"the stage `{name.value}`" if isinstance(name, Scalar) else name_of(path)
-
-
-def span_node(node: Node, path: Path) -> Node | None:
-    """The node at `path`, or None."""
-    for step in path:
-        if isinstance(node, Mapping) and step in node.entries:
-            node = node.entries[str(step)]
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-        else:
-            return None
-    return node
-
-
-def owner_span(root: Node, path: Path) -> Span:
-    """Where to point when something of the mapping at `path` is missing: its key, or its own first key."""
-    if path and isinstance(path[-1], str):
-        return span_at(root, path, key=True)
-    node = span_node(root, path)
-    if isinstance(node, Mapping) and node.keys:
-        return node.keys[next(iter(node.entries), next(iter(node.keys)))]
-    return span_at(root, path, key=True)
-
-
 def name_fault(name: str, span: Span) -> Diagnostic:
     """A name that is none, or that has a meaning of its own."""
     if NAME.match(name) and name in RESERVED:
@@ -294,15 +250,3 @@ def name_fault(name: str, span: Span) -> Diagnostic:
         )
     expected = "letters, digits, `_` and `-`, starting with a letter or a digit"
     return Diagnostic("bad-name", "error", f"`{name}` is not a name", span, expected=expected)
-
-
-def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
-    """Every leaf of a tree."""
-    if isinstance(node, Scalar):
-        yield path, node
-    elif isinstance(node, Sequence):
-        for index, item in enumerate(node.items):
-            yield from walk(item, (*path, index))
-    else:
-        for key, value in node.entries.items():
-            yield from walk(value, (*path, key))

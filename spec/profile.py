@@ -1,4 +1,4 @@
-"""Profiles by name: from `profiles.yaml` beside the spec, from the user's configuration folder, or shipped."""
+"""Profiles by name: from `profiles.yaml` beside the spec, from the user's own folder, or shipped."""
 
 from __future__ import annotations
 

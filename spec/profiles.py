@@ -13,16 +13,16 @@ from exc.spec.units import DurationS
 class ResourceSelector(Model):
     """Jobs by kind, class, trunk or recipe; what is left out selects all."""
 
-    kind: str | None = None
-    job_class: str | None = Field(default=None, alias="class")
-    trunk: str | None = None
-    recipe: str | None = None
+    kind: str | None = Field(default=None, description="such as `pretrain`, `sft`, `grpo` or `sample`")
+    job_class: str | None = Field(default=None, alias="class", description="as PLAN.md lists them")
+    trunk: str | None = Field(default=None, description="the trunk that the job belongs to")
+    recipe: str | None = Field(default=None, description="the recipe that the job belongs to")
 
 
 class Resources(Model):
     """What a job gets. Of the entries that match a job, those with more conditions win, then the later."""
 
-    on: ResourceSelector = ResourceSelector()
+    on: ResourceSelector = Field(default=ResourceSelector(), description="which jobs; by default all")
     cpus: PositiveInt | None = Field(default=None, description="CPU slots, and threads, of the job")
     micro_batch_size: PositiveInt | None = Field(
         default=None, description="sequences per device at once; by default all"
@@ -32,7 +32,7 @@ class Resources(Model):
 class Profile(Model):
     """A place where plans run. The `local` profile is shipped: this machine, one CPU a job."""
 
-    backend: Literal["local"] = "local"
+    backend: Literal["local"] = Field(default="local", description="this machine")
     store: str | None = Field(
         default=None, description="relative to the spec's folder, or absolute; by default `store`"
     )
@@ -42,7 +42,7 @@ class Profile(Model):
         default=(), description="names of variables that jobs may see; values stay in the environment"
     )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
-    resources: tuple[Resources, ...] = ()
+    resources: tuple[Resources, ...] = Field(default=(), description="what jobs get; 1 CPU each by default")
 
 
 Profiles = dict[Name, Profile]

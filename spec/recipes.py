@@ -16,11 +16,13 @@ STAGE_KINDS = ("sft", "grpo", "merge", "command")
 class Sft(Model):
     """Supervised fine-tuning on a task's demonstrations with TRL's SFTTrainer; steps are optimizer steps."""
 
-    task: str
-    split: str = "train"
-    demonstrations: Literal["first", "all"] = "first"
+    task: str = Field(description="the task that it trains on")
+    split: str = Field(default="train", description="the split of the task")
+    demonstrations: Literal["first", "all"] = Field(
+        default="first", description="of each problem, the first demonstration or all"
+    )
     batch_size: PositiveInt = Field(description="demonstrations per optimizer step, over all devices")
-    max_steps: PositiveInt
+    max_steps: PositiveInt = Field(description="optimizer steps")
     keep: Schedule | None = Field(default=None, description="steps kept beside the last")
     args: dict[str, Any] = Field(default_factory=dict, description="any other field of TRL's SFTConfig")
 
@@ -28,12 +30,12 @@ class Sft(Model):
 class Grpo(Model):
     """Group-relative policy optimisation (arXiv 2402.03300) with TRL's GRPOTrainer; steps are rollouts."""
 
-    task: str
-    split: str = "train"
+    task: str = Field(description="the task that it trains on")
+    split: str = Field(default="train", description="the split of the task")
     num_generations: PositiveInt = Field(description="completions per prompt")
-    prompts_per_rollout: PositiveInt
+    prompts_per_rollout: PositiveInt = Field(description="different problems in one rollout")
     updates_per_rollout: PositiveInt = Field(default=1, description="optimizer steps on one rollout")
-    rollouts: PositiveInt
+    rollouts: PositiveInt = Field(description="how long it trains")
     keep: Schedule | None = Field(default=None, description="rollouts kept beside the last")
     args: dict[str, Any] = Field(default_factory=dict, description="any other field of TRL's GRPOConfig")
 
@@ -41,8 +43,8 @@ class Grpo(Model):
 class Merge(Model):
     """A weighted mean of models of one shape, through mergekit."""
 
-    method: Literal["linear"] = "linear"
-    of: tuple[ModelRef, ...] = Field(min_length=2)
+    method: Literal["linear"] = Field(default="linear", description="mergekit's name")
+    of: tuple[ModelRef, ...] = Field(min_length=2, description="two models or more")
     weights: tuple[Float, ...] | None = Field(
         default=None, description="one per model, used as they are; equal by default"
     )
@@ -65,14 +67,14 @@ class Command(Model):
 class Stage(Model):
     """One operation that makes a model. In YAML: `- name: {from: ..., kind: {...}}`."""
 
-    name: Name
+    name: Name = Field(description="what the recipe calls it")
     from_: ModelRef | None = Field(
         default=None, alias="from", description="what it starts from; `prev` by default"
     )
-    sft: Sft | None = None
-    grpo: Grpo | None = None
-    merge: Merge | None = None
-    command: Command | None = None
+    sft: Sft | None = Field(default=None, description="supervised fine-tuning")
+    grpo: Grpo | None = Field(default=None, description="reinforcement learning")
+    merge: Merge | None = Field(default=None, description="a mean of models")
+    command: Command | None = Field(default=None, description="your own")
 
     @property
     def kind(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from exc.spec.base import Count, Model, PositiveInt
 from exc.spec.units import Tokens
 
@@ -15,12 +17,16 @@ class ModelRef(Model):
     What is left out (trunk, checkpoint, replicate) is the reader's own.
     """
 
-    recipe: str | None = None
-    stage: str | None = None
-    trunk: str | None = None
-    at: PositiveInt | None = None  # a trunk's checkpoint, in its steps
-    step: PositiveInt | Literal["final"] | None = None  # a stage's kept step; rollouts for grpo
-    replicate: Count | None = None
+    recipe: str | None = Field(default=None, description="a recipe, `base` or `prev`")
+    stage: str | None = Field(default=None, description="a stage of that recipe; by default its last")
+    trunk: str | None = Field(default=None, description="another trunk than the reader's own")
+    at: PositiveInt | None = Field(default=None, description="a checkpoint of the trunk, in its steps")
+    step: PositiveInt | Literal["final"] | None = Field(
+        default=None, description="a step of the stage, by default its last; rollouts for grpo"
+    )
+    replicate: Count | None = Field(
+        default=None, description="counted from 0; by default the reader's own, or the only one"
+    )
 
     def __str__(self) -> str:
         name = self.recipe or f"trunk {self.trunk or '(own)'}"
@@ -35,22 +41,29 @@ class ModelRef(Model):
 class Between(Model):
     """A closed range of checkpoints by tokens."""
 
-    start: Tokens | None = None
-    stop: Tokens | None = None
+    start: Tokens | None = Field(default=None, description="from here on; by default from the start")
+    stop: Tokens | None = Field(default=None, description="up to here; by default to the end")
 
 
 class At(Model):
     """Which checkpoints of a trunk: steps (a bare list in YAML), or a closed range of tokens."""
 
-    steps: tuple[PositiveInt, ...] | None = None
-    tokens: Between | None = None
+    steps: tuple[PositiveInt, ...] | None = Field(default=None, description="checkpoints by their step")
+    tokens: Between | None = Field(default=None, description="checkpoints by the tokens seen")
 
 
 class Selector(Model):
     """A filter over what exists; what is left out selects all."""
 
-    trunks: tuple[str, ...] | None = None
-    recipes: tuple[str, ...] | None = None  # `base` names the trunk's own checkpoints
-    at: At | None = None
-    step: tuple[PositiveInt, ...] | Literal["final", "used", "all"] | None = None
-    replicates: tuple[Count, ...] | None = None
+    trunks: tuple[str, ...] | None = Field(default=None, description="names of trunks")
+    recipes: tuple[str, ...] | None = Field(
+        default=None,
+        description="names of recipes; for an evaluation, `base` means the checkpoints themselves",
+    )
+    at: At | None = Field(default=None, description="checkpoints")
+    step: tuple[PositiveInt, ...] | Literal["final", "used", "all"] | None = Field(
+        default=None,
+        description="kept steps of a branch's last stage, for an evaluation: the last, also those that "
+        "another stage starts from, or all",
+    )
+    replicates: tuple[Count, ...] | None = Field(default=None, description="replicates, counted from 0")

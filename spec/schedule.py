@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from exc.spec.base import Fraction, Model, PositiveFloat, PositiveInt
 from exc.spec.units import Tokens
 
@@ -11,39 +13,56 @@ from exc.spec.units import Tokens
 class StepRange(Model):
     """`{start, stop, num | every}` in steps; both ends belong to it."""
 
-    start: PositiveInt
-    stop: PositiveInt
-    num: PositiveInt | None = None
-    every: PositiveInt | None = None
-    spacing: Literal["linear", "log"] = "linear"
+    start: PositiveInt = Field(description="the first point")
+    stop: PositiveInt = Field(description="the end; with `every`, nothing lies behind it")
+    num: PositiveInt | None = Field(default=None, description="how many points; this or `every`")
+    every: PositiveInt | None = Field(default=None, description="how far apart; this or `num`")
+    spacing: Literal["linear", "log"] = Field(
+        default="linear", description="equal distances, or equal ratios (takes `num`)"
+    )
 
 
 class TokenRange(Model):
     """`{start, stop, num | every}` in tokens; both ends belong to it."""
 
-    start: Tokens
-    stop: Tokens
-    num: PositiveInt | None = None
-    every: Tokens | None = None
-    spacing: Literal["linear", "log"] = "linear"
+    start: Tokens = Field(description="the first point")
+    stop: Tokens = Field(description="the end; with `every`, nothing lies behind it")
+    num: PositiveInt | None = Field(default=None, description="how many points; this or `every`")
+    every: Tokens | None = Field(default=None, description="how far apart; this or `num`")
+    spacing: Literal["linear", "log"] = Field(
+        default="linear", description="equal distances, or equal ratios (takes `num`)"
+    )
 
 
 class FractionRange(Model):
     """`{start, stop, num | every}` as fractions of the whole run; both ends belong to it."""
 
-    start: Fraction
-    stop: Fraction
-    num: PositiveInt | None = None
-    every: PositiveFloat | None = None
-    spacing: Literal["linear", "log"] = "linear"
+    start: Fraction = Field(description="the first point")
+    stop: Fraction = Field(description="the end; with `every`, nothing lies behind it")
+    num: PositiveInt | None = Field(default=None, description="how many points; this or `every`")
+    every: PositiveFloat | None = Field(default=None, description="how far apart; this or `num`")
+    spacing: Literal["linear", "log"] = Field(
+        default="linear", description="equal distances, or equal ratios (takes `num`)"
+    )
 
 
 class Schedule(Model):
     """Steps of a run. A bare list in YAML is `{steps: [...]}`; the parts given are united."""
 
-    steps: tuple[PositiveInt, ...] | StepRange | None = None
-    every: PositiveInt | None = None
-    tokens: tuple[Tokens, ...] | TokenRange | None = None
-    fraction: tuple[Fraction, ...] | FractionRange | None = None
-    include: tuple[Literal["first", "last"] | PositiveInt, ...] = ()
-    snap: Literal["exact", "nearest", "floor"] = "exact"
+    steps: tuple[PositiveInt, ...] | StepRange | None = Field(default=None, description="steps")
+    every: PositiveInt | None = Field(
+        default=None, description="every so many steps, from the first multiple on"
+    )
+    tokens: tuple[Tokens, ...] | TokenRange | None = Field(
+        default=None, description="tokens since the start of the run"
+    )
+    fraction: tuple[Fraction, ...] | FractionRange | None = Field(
+        default=None, description="fractions of the whole run"
+    )
+    include: tuple[Literal["first", "last"] | PositiveInt, ...] = Field(
+        default=(), description="single steps to add; `first` is step 1"
+    )
+    snap: Literal["exact", "nearest", "floor"] = Field(
+        default="exact",
+        description="a point between two steps is an error, the nearest step, or the one before",
+    )

@@ -15,7 +15,7 @@ Step = Callable[[Node], Node]
 
 
 def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
-    """The whole spec in the models' shape. Recipe items without exactly one name are reported and left out."""
+    """The whole spec in the models' shape. Recipe items that have no one name are reported."""
     return _mapping(
         root,
         {

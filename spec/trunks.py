@@ -14,7 +14,7 @@ from exc.spec.units import Bytes, Tokens
 class Bpe(Model):
     """A byte-level BPE tokenizer trained on the trunk's own data."""
 
-    vocab_size: PositiveInt
+    vocab_size: PositiveInt = Field(description="tokens, two special ones included; at least 258")
     split_digits: Bool = Field(
         default=True, description="every digit and punctuation mark is a token of its own"
     )
@@ -24,9 +24,9 @@ class Bpe(Model):
 
 
 class Tokenizer(Model):
-    """Exactly one of these."""
+    """How text becomes tokens: trained here, or taken from a folder."""
 
-    bpe: Bpe | None = None
+    bpe: Bpe | None = Field(default=None, description="trained on the mixture of the trunk")
     path: str | None = Field(default=None, description="a folder in Hugging Face form, relative to the spec")
 
 
@@ -36,9 +36,11 @@ class LrSchedule(Model):
     `wsd` (warmup, stable, decay) is constant until the last `decay` tokens and falls linearly over them.
     """
 
-    shape: Literal["constant", "linear", "cosine", "wsd"]
-    peak: PositiveFloat
-    warmup: Tokens = 0
+    shape: Literal["constant", "linear", "cosine", "wsd"] = Field(
+        description="how the rate goes after the warmup"
+    )
+    peak: PositiveFloat = Field(description="the highest learning rate")
+    warmup: Tokens = Field(default=0, description="tokens over which the rate rises from 0 to the peak")
     decay: Tokens | None = Field(default=None, description="wsd only: length of the final decay")
     floor: Fraction = Field(default=0.0, description="final learning rate as a fraction of peak")
 
@@ -46,24 +48,28 @@ class LrSchedule(Model):
 class Optimizer(Model):
     """AdamW."""
 
-    betas: tuple[Float, Float] = (0.9, 0.95)
-    eps: PositiveFloat = 1e-8
-    weight_decay: Float = 0.1
-    max_grad_norm: PositiveFloat = 1.0
+    betas: tuple[Float, Float] = Field(
+        default=(0.9, 0.95), description="decay of the two moments, each below 1"
+    )
+    eps: PositiveFloat = Field(default=1e-8, description="added to the denominator")
+    weight_decay: Float = Field(default=0.1, description="decoupled weight decay")
+    max_grad_norm: PositiveFloat = Field(default=1.0, description="gradients are clipped to this norm")
 
 
 class Pretrain(Model):
     """Pre-training from scratch on a mixture of packed sources."""
 
     model: dict[str, Any] = Field(description="`architecture` and any field of that transformers config")
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer = Field(description="one of its kinds")
     data: dict[str, PositiveFloat] = Field(description="relative weights of data sources, by tokens")
     batch_size: PositiveInt = Field(description="sequences per optimizer step, over all devices")
-    sequence_length: PositiveInt
+    sequence_length: PositiveInt = Field(description="tokens per sequence")
     tokens: Tokens = Field(description="length of the run, rounded up to whole steps")
-    schedule: LrSchedule
-    optimizer: Optimizer = Optimizer()
-    precision: Literal["fp32", "bf16"] = "fp32"
+    schedule: LrSchedule = Field(description="the learning rate")
+    optimizer: Optimizer = Field(default=Optimizer(), description="AdamW's settings")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="of the computation; bf16 is mixed precision"
+    )
     seed: Int | None = Field(
         default=None, description="pins the seed; otherwise derived from the experiment's"
     )
@@ -80,8 +86,8 @@ class Pretrain(Model):
 class Trunk(Model):
     """A run and the checkpoints that are branched."""
 
-    pretrain: Pretrain
-    checkpoints: Schedule
+    pretrain: Pretrain = Field(description="the run")
+    checkpoints: Schedule = Field(description="the steps that are kept and branched")
 
 
 Trunks = dict[Name, Trunk]

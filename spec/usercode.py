@@ -1,4 +1,4 @@
-"""The digest of a user's Python function: its module and what that imports beside the spec. Nothing is run."""
+"""The digest of a user's function: its module and what that imports beside the spec. Nothing is run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UserCodeError(Exception):
 
 
 def code_digest(root: Path, target: str) -> str:
-    """The sha256 over the file of `module:function` and, transitively, the modules under `root` that it imports.
+    """The sha256 over the file of `module:function` and all modules under `root` that importing it loads.
 
     Raises UserCodeError when the module is not there, cannot be read, or has no such name at its top level.
     """
@@ -61,7 +61,7 @@ def _package_of(root: Path, file: Path) -> list[str]:
 
 
 def _imports(tree: ast.Module, package: list[str]) -> Iterator[str]:
-    """Dotted names of all that is imported, inside functions too; `from a import b` may mean a module `a.b`."""
+    """Dotted names of all imports, inside functions too; `from a import b` may mean a module `a.b`."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):

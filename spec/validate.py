@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from exc.spec.base import NAME, RESERVED
 from exc.spec.data import KINDS as DATA_KINDS
 from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Diagnostics, Span, nearest, one_of
-from exc.spec.expected import describe, field_annotation, found, keys_of
+from exc.spec.expected import found, keys_of
 from exc.spec.experiment import (
     EVALUATION_KINDS,
     Branches,
@@ -24,19 +23,12 @@ from exc.spec.experiment import (
     Report,
     Spec,
 )
-from exc.spec.model_errors import (
-    faults,
-    missing_key,
-    name_fault,
-    name_of,
-    owner_span,
-    span_node,
-    unknown_key,
-    value_span,
-    walk,
-)
+from exc.spec.model_errors import faults, is_misspelt, missing_key, name_fault, unknown_key
 from exc.spec.nodes import Mapping, Node, Path, Sequence, plain
+from exc.spec.numbers import check_numbers
+from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span
 from exc.spec.recipes import STAGE_KINDS, Stage
+from exc.spec.references import ModelRef, Selector
 from exc.spec.shape import is_dropped
 from exc.spec.trunks import Trunk
 
@@ -44,6 +36,12 @@ M = TypeVar("M", bound=BaseModel)
 
 NAMED: dict[str, type[BaseModel]] = {"data": Data, "tasks": Task, "trunks": Trunk, "evaluations": Evaluation}
 LISTED: dict[str, type[BaseModel]] = {"branches": Branches, "replicates": Replicates}
+# What takes the place of an entry at fault in a list.
+NEUTRAL: dict[str, BaseModel] = {
+    "branches": Branches(trunks=()),
+    "replicates": Replicates(num=1, on=Selector(trunks=())),
+}
+_BASE = ModelRef(recipe="base")
 TOKENIZER_KINDS = ("bpe", "path")
 KINDS: dict[type[BaseModel], tuple[str, ...]] = {
     Data: DATA_KINDS,
@@ -52,19 +50,20 @@ KINDS: dict[type[BaseModel], tuple[str, ...]] = {
 }
 # What an entry of the draft is called where its own name or version is at fault.
 _FALLBACK = {"version": 1, "experiment": "experiment"}
-_MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Validated:
     """What of a spec is valid, or would be without the values at fault.
 
-    `entries` has the models by path; `broken` the paths of entries of which something was reported.
+    `entries` has the models by path; `broken` the paths of entries of which something was reported;
+    `reported` the places of numbers that nothing can hold.
     """
 
     root: Mapping
     entries: Map[Path, BaseModel]
     broken: frozenset[Path]
+    reported: frozenset[Span]
     draft: Spec
 
 
@@ -83,7 +82,7 @@ class _Validator:
     reported: set[Span] = field(default_factory=set)  # leaves that are no value of any type
 
     def run(self) -> Validated:
-        self._numbers()
+        self.reported = check_numbers(self.root, self.diagnostics)
         for key in self.root.entries:
             if key not in Spec.model_fields:
                 self.diagnostics.add(unknown_key(key, keys_of(Spec), self.root.keys[key]))
@@ -97,24 +96,8 @@ class _Validator:
                 self._entry(model, path)
         for path in self._listed(("report", "contrasts")):
             self._entry(Contrast, path)
-        return Validated(self.root, self.entries, frozenset(self.broken), self._draft())
-
-    def _numbers(self) -> None:
-        """Numbers that nothing downstream can hold."""
-        for path, leaf in walk(self.root):
-            if isinstance(leaf.value, bool) or not isinstance(leaf.value, int | float):
-                continue
-            if isinstance(leaf.value, int) and abs(leaf.value) > _MAX_INT:
-                message, expected = (
-                    f"{name_of(path)} is too large a number",
-                    "a whole number of up to 63 bits",
-                )
-            elif isinstance(leaf.value, float) and not math.isfinite(leaf.value):
-                message, expected = f"{name_of(path)} is `{leaf.raw}`", "a finite number"
-            else:
-                continue
-            self.reported.add(leaf.span)
-            self.diagnostics.error("bad-value", message, leaf.span, expected=expected)
+        draft = self._draft()
+        return Validated(self.root, self.entries, frozenset(self.broken), frozenset(self.reported), draft)
 
     def _named(self, section: str) -> list[str]:
         """The names of a section's entries, which are checked."""
@@ -200,7 +183,7 @@ class _Validator:
         """Whether an entry has exactly one kind. A misspelt kind is reported as an unknown key."""
         if not isinstance(node, Mapping):
             return True
-        given = [kind for kind in kinds if kind in node.entries]
+        given = [kind for kind in node.entries if kind in kinds]
         empty = [kind for kind in given if plain(node.entries[kind]) is None]
         for kind in empty:
             self.diagnostics.error(
@@ -220,7 +203,9 @@ class _Validator:
             )
         elif not given and path not in self.failed and not any(nearest(key, kinds) for key in node.entries):
             message = f"{owner_name(self.root, path)} has no kind"
-            self.diagnostics.error("missing-key", message, owner_span(self.root, path), expected=one_of(kinds))
+            self.diagnostics.error(
+                "missing-key", message, owner_span(self.root, path), expected=one_of(kinds)
+            )
         return len(given) == 1
 
     def _tokenizer_kind(self, path: Path) -> bool:
@@ -230,34 +215,37 @@ class _Validator:
 
     def _draft(self) -> Spec:
         """The spec as far as it is valid."""
-        if not self._names("trunks"):
-            field_ = Spec.model_fields["trunks"]
-            missing = missing_key(self.root, ("trunks",), describe(field_annotation(field_)))
-            self.diagnostics.error(
-                missing.code, missing.message, owner_span(self.root, ()), expected="at least one trunk"
-            )
+        if not self._names("trunks") and not is_misspelt(Spec, ("trunks",), self.root):
+            missing = missing_key(self.root, ("trunks",), "at least one trunk")
+            self.diagnostics.add(missing)
         head = self._head()
-        named = {s: {n: self.entries[s, n] for n in self._names(s) if (s, n) in self.entries} for s in NAMED}
-        listed = {s: tuple(m for p, m in self.entries.items() if p[0] == s) for s in LISTED}
-        recipes: dict[str, tuple[BaseModel, ...]] = {}
-        for name in self._names("recipes"):
-            stages = span_node(self.root, ("recipes", name))
-            paths = (
-                [("recipes", name, i) for i in range(len(stages.items))]
-                if isinstance(stages, Sequence)
-                else []
-            )
-            if paths and all(path in self.entries for path in paths):
-                recipes[name] = tuple(self.entries[path] for path in paths)
-        values: dict[str, Any] = {
-            **{name: getattr(head, name) for name in head.model_fields_set},
-            **named,
-            **listed,
+        values: dict[str, Any] = {name: getattr(head, name) for name in Spec.model_fields}
+        for section in NAMED:
+            paths = [(section, name) for name in self._names(section)]
+            values[section] = {path[1]: self.entries[path] for path in paths if path in self.entries}
+        for section, neutral in NEUTRAL.items():
+            values[section] = self._items((section,), neutral)
+        if (given := self.root.entries.get("branches")) is None or plain(given) is None:
+            values["branches"] = None
+        values["recipes"] = {
+            name: stages for name in self._names("recipes") if (stages := self._stages(name))
         }
-        branches = values["branches"] if "branches" in self.root.entries else None
-        return Spec.model_construct(
-            **{**values, "recipes": recipes, "report": self._report_entry(), "branches": branches}
-        )
+        values["report"] = self._report_entry()
+        return Spec.model_construct(None, **values)
+
+    def _items(self, path: Path, neutral: BaseModel) -> tuple[BaseModel, ...]:
+        """The items of a list; in place of one at fault, one that selects nothing, so that places stay."""
+        node = span_node(self.root, path)
+        if not isinstance(node, Sequence):
+            return ()
+        return tuple(self.entries.get((*path, index), neutral) for index in range(len(node.items)))
+
+    def _stages(self, recipe: str) -> tuple[BaseModel, ...]:
+        """The stages of a recipe; none if any of them is at fault."""
+        node = span_node(self.root, ("recipes", recipe))
+        num = len(node.items) if isinstance(node, Sequence) else 0
+        stages = [self.entries.get(("recipes", recipe, index)) for index in range(num)]
+        return tuple(stage for stage in stages if stage is not None) if None not in stages else ()
 
     def _names(self, section: str) -> Iterable[str]:
         node = self.root.entries.get(section)
@@ -296,7 +284,7 @@ class _Validator:
             self.broken.add(path)
             removable = self._report(error, Report, path, ())
             report = (_without(Report, data, removable) if removable is not None else None) or Report()
-        contrasts = tuple(m for m in self.entries.values() if isinstance(m, Contrast))
+        contrasts = self._items((*path, "contrasts"), Contrast(a=_BASE, b=_BASE))
         return report.model_copy(update={"contrasts": contrasts})
 
 
@@ -307,7 +295,7 @@ def _read(model: type[M], data: object) -> M:
 def _without(model: type[M], data: Any, paths: list[Path]) -> M | None:
     """The entry without the values at `paths`, if that makes it valid."""
     for path in sorted(paths, key=lambda path: [(isinstance(s, str), s) for s in path], reverse=True):
-        owner = data
+        owner: Any = data
         for step in path[:-1]:
             owner = owner.get(step) if isinstance(owner, dict) else owner[step]
         if isinstance(owner, dict):

@@ -1,4 +1,4 @@
-"""Write spec/tables/architectures.json: the fields of model configs, for the compiler, which imports no model.
+"""Write spec/tables/architectures.json: the fields of model configs, which the compiler cannot import.
 
     python tools/architectures.py             rewrite the table from the installed transformers
     python tools/architectures.py --print     print it instead
@@ -25,7 +25,7 @@ TABLE = Path(__file__).parent.parent / "spec" / "tables" / "architectures.json"
 
 # Decoders that read and write one stream of tokens.
 ARCHITECTURES = (
-    *("gemma", "gemma2", "gpt2", "gpt_neo", "gpt_neox", "granite", "llama", "mistral", "mixtral", "olmo"),
+    *("gemma", "gemma2", "gpt2", "gpt_neox", "granite", "llama", "mistral", "mixtral", "olmo"),
     *("olmo2", "olmo3", "olmoe", "opt", "phi", "phi3", "qwen2", "qwen3", "qwen3_moe", "smollm3", "stablelm"),
     *("starcoder2",),
 )

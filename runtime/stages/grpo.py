@@ -148,7 +148,9 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
     sampled_tokens: int = 0  # prompts and completions, in this process's life
     clipped_ratio: float | None = None  # of the last rollout: completions that ended in neither way
 
-    def _get_train_sampler(self, dataset: Any = None) -> OrderedSampler:
+    def _get_train_sampler(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, dataset: Any = None
+    ) -> OrderedSampler:
         rows: Any = self.train_dataset if dataset is None else dataset
         args: Any = self.args
         return OrderedSampler(
@@ -185,7 +187,8 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
                 logprobs = [row[:length] for (length, _), row in zip(cuts, logprobs, strict=True)]
         local = sum(map(len, prompt_ids)) + sum(map(len, completions))
         total = torch.tensor(local, device=self.accelerator.device)
-        self.sampled_tokens += int(self.accelerator.reduce(total, reduction="sum"))
+        everywhere: Any = self.accelerator.reduce(total, reduction="sum")
+        self.sampled_tokens += int(everywhere)
         return completions, logprobs
 
     @contextmanager

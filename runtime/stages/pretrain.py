@@ -47,10 +47,12 @@ def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
     sources = {name: open_tokens(name, ctx.inputs[f"tokens:{name}"], length) for name in weights}
     mixture = Mixture({name: len(rows) for name, rows in sources.items()}, weights, config["seed"])
     model = make_model(config["model"], tokenizer, config["seed"])
+    # A map-style data set is what has length and items, whatever its class.
+    rows: Any = MixedRows(mixture, sources, session.end * batch_size)
     trainer = PretrainTrainer(
         model=model,
         args=_make_arguments(config, session),
-        train_dataset=MixedRows(mixture, sources, session.end * batch_size),
+        train_dataset=rows,
         data_collator=collate,
     )
     trainer.schedule = make_schedule(config["lr"])

@@ -90,7 +90,7 @@ def _train(texts: _Texts, vocab_size: int, split_digits: bool) -> Any:
     splits: list[Any] = [pre_tokenizers.ByteLevel(add_prefix_space=False)]
     if split_digits:
         digits = pre_tokenizers.Digits(individual_digits=True)
-        splits = [digits, pre_tokenizers.Punctuation("isolated"), *splits]
+        splits = [digits, *splits]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

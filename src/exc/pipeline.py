@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exc.compiler.check_batches import check_micro_batches
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
 from exc.compiler.folder import plan_folder, plan_scripts
@@ -38,6 +39,8 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     check(draft, diagnostics)
     facts = gather(draft, root, diagnostics)
     profile = load_profile(profile_name, root, diagnostics)
+    if profile is not None:
+        check_micro_batches(draft, profile, diagnostics)
     if diagnostics.has_errors or loaded.experiment is None or profile is None:
         return Compiled(None, loaded.experiment, diagnostics, loaded.sources)
     findings = tuple((d.code, d.message) for d in diagnostics.sorted() if d.severity == "warning")

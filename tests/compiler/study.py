@@ -110,7 +110,9 @@ def facts_of(spec: Spec, contents: Mapping[str, str] | None = None) -> Facts:
             for name in stage.command.files if stage.command else ():
                 files[name] = (_fact(name, contents or {}),)
     targets = [data.python for data in spec.data.values() if data.python]
-    targets += [t.verifier.removeprefix("python:") for t in spec.tasks.values() if t.verifier.startswith("python:")]
+    targets += [
+        t.verifier.removeprefix("python:") for t in spec.tasks.values() if t.verifier.startswith("python:")
+    ]
     return Facts(files, {target: _sha256(f"code of {target}") for target in targets})
 
 

@@ -30,8 +30,18 @@ from tests.strategies import fill, namings, profiles, shuffled
 
 # One job of every kind, as the study with a command has it. Training kinds: the last kept step.
 PINNED = {
-    "tiny/tokenizer": "",
-}
+    "tiny/tokenizer": "tokenizer/8c4501fe1e341132542579b60bb49e9036c8288ae87c0e7e438abc5dcefa0b88",
+    "tasks/sums/test": "rows/c79939721bc3726f2335ed8a2e572c6bcc45607b35aa5005287e2ee6e2cb9986",
+    "tiny/tokens/problems": "tokens/8127529e176a5aee74ff977f39d8ce9a78b2037743071403336c86210673b54e",
+    "tiny/pretrain/700": "pretrain/83b3916dcfbc6c6864f743c6fe7b5cb5c74dcdf53af3f8eba9f9abd7f7eb7687",
+    "tiny/400/sft/r0/sft": "sft/01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a",
+    "tiny/400/rl/r0/rl": "grpo/c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff",
+    "tiny/400/soup/r0/soup": "merge/4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede",
+    "tiny/400/scaled/r0/scale": "command/66dcdb4a5f677157e53223dcd02ad8dcc79e247a69ca1f533388da226eeb040c",
+    "tiny/pretrain/400.sums.sample.0": "sample/dc2de3502aa912491bc8f5622426c50f693727a5a3ed12e6f38d16f4b53b44b8",
+    "tiny/400/rl/r0/rl.sums.score": "score/8de140f4535bb3dd4435cf17c2f71ad1dde66d1d6e29c65a4c7c38ab9a087296",
+    "tiny/400/rl/r0/rl.text.bits_per_byte": "bits_per_byte/2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
+}  # fmt: skip
 
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
@@ -43,7 +53,7 @@ def test_literal_identities() -> None:
     assert found == PINNED
 
 
-# --- what changes nothing ---------------------------------------------------------------------------------------
+# --- what changes nothing
 
 
 def test_a_field_added_at_its_default_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +154,13 @@ NAMED: SpecData = {
             }
         ],
         "<sft>": [
-            {"<sft-stage>": {"sft": {"task": "<task>", "split": "<train>", "batch_size": 16, "max_steps": 60}}}
+            {
+                "<sft-stage>": {
+                    "sft": {"task": "<task>", "split": "<train>", "batch_size": 16, "max_steps": 60}
+                }
+            }
         ],
-        "<sft-rl>": [
-            {"<rl-stage>": {"from": "<sft>", "grpo": {"like": "<rl>.<rl-stage>", "rollouts": 40}}}
-        ],
+        "<sft-rl>": [{"<rl-stage>": {"from": "<sft>", "grpo": {"like": "<rl>.<rl-stage>", "rollouts": 40}}}],
         "<soup>": [{"<soup-stage>": {"merge": {"of": ["<rl>", "<sft>"]}}}],
     },
     "evaluations": {
@@ -185,13 +197,19 @@ def test_what_a_file_holds_counts() -> None:
     before = identities(plan_of())
     differ = {name for name in before if before[name] != changed[name]}
     assert "tasks/sums/test" in differ
-    assert all(name.endswith((".score", ".sample.0", ".bits_per_byte")) for name in differ - {"tasks/sums/test"})
+    assert all(
+        name.endswith((".score", ".sample.0", ".bits_per_byte")) for name in differ - {"tasks/sums/test"}
+    )
 
 
 UNRELATED: list[dict[str, Any]] = [
     {"recipes.long": [{"sft": {"sft": {"like": "sft.sft", "max_steps": 90}}}]},
     {"recipes.other-rl": [{"rl": {"grpo": {"like": "rl.rl", "rollouts": 10, "args": {"beta": 0.1}}}}]},
-    {"recipes.late": [{"sft": {"from": {"recipe": "rl", "step": 10}, "sft": {"like": "sft.sft", "max_steps": 5}}}]},
+    {
+        "recipes.late": [
+            {"sft": {"from": {"recipe": "rl", "step": 10}, "sft": {"like": "sft.sft", "max_steps": 5}}}
+        ]
+    },
     {"replicates": [{"num": 3, "on": {"recipes": ["rl"]}}]},
     {"trunks.tiny.checkpoints": [100, 400, 500, 700, 1000]},
     {"evaluations.more": {"pass_at_k": {"task": "sums", "k": [1], "num_samples": 16, "max_new_tokens": 64}}},
@@ -210,7 +228,12 @@ def test_other_jobs_change_nothing(more: list[dict[str, Any]]) -> None:
 
 def test_training_on_demonstrations_changes_nothing_for_rl() -> None:
     """Even where the split does not declare them, so that reading them takes another job."""
-    bare = {"tasks.sums.splits.train.columns": None, "recipes.sft": None, "recipes.sft-rl": None, "recipes.soup": None}
+    bare = {
+        "tasks.sums.splits.train.columns": None,
+        "recipes.sft": None,
+        "recipes.sft-rl": None,
+        "recipes.soup": None,
+    }
     without_sft = edited(bare)
     with_sft = edited({"tasks.sums.splits.train.columns": None})
     assert artifacts(plan_of(without_sft)) <= artifacts(plan_of(with_sft))
@@ -218,20 +241,33 @@ def test_training_on_demonstrations_changes_nothing_for_rl() -> None:
     assert reads["rows"] == "tasks/sums/train.demonstrations"
 
 
-# --- what changes everything ------------------------------------------------------------------------------------
+# --- what changes everything
 
 _FILE = {"path": "data/a.jsonl", "bytes": 3, "sha256": "aa"}
 _JSONL = {"name": "a", "kind": "jsonl", "files": [_FILE]}
 _NUMERIC = {"kind": "numeric"}
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
-    "tokenizer": {"algorithm": "bpe", "vocab_size": 512, "split_digits": True, "max_bytes": 1000, "sources": [_JSONL]},
+    "tokenizer": {
+        "algorithm": "bpe",
+        "vocab_size": 512,
+        "split_digits": True,
+        "max_bytes": 1000,
+        "sources": [_JSONL],
+    },
     "rows": {"source": _JSONL, "columns": {"answer": {"column": "answer", "regex": None}}, "limit": 5},
     "tokens": {"source": _JSONL, "text": "text"},
     "pretrain": {
         "model": {"architecture": "llama", "hidden_size": 64},
         "batch_size": 16,
         "sequence_length": 64,
-        "lr": {"shape": "cosine", "peak": 1e-3, "warmup_steps": 5, "total_steps": 100, "decay_steps": 0, "floor": 0.0},
+        "lr": {
+            "shape": "cosine",
+            "peak": 1e-3,
+            "warmup_steps": 5,
+            "total_steps": 100,
+            "decay_steps": 0,
+            "floor": 0.0,
+        },
         "optimizer": {"betas": [0.9, 0.95]},
         "precision": "fp32",
         "seed": 1,
@@ -339,7 +375,9 @@ def test_every_identity_field_counts(kind: str, field: str) -> None:
 @pytest.mark.parametrize("kind", FIELDS)
 def test_inputs_and_their_roles_and_the_kind_count(kind: str) -> None:
     config = CONFIGS[kind]
-    found = {job_identity(kind, config, inputs) for inputs in ({}, {"model": "a"}, {"model": "b"}, {"rows": "a"})}
+    found = {
+        job_identity(kind, config, inputs) for inputs in ({}, {"model": "a"}, {"model": "b"}, {"rows": "a"})
+    }
     assert len(found) == 4
 
 
@@ -371,7 +409,7 @@ def test_an_unknown_kind_or_a_missing_field_is_an_error() -> None:
         identity_fields("merge", {"method": "linear"})
 
 
-# --- learning rates and kept steps --------------------------------------------------------------------------------
+# --- learning rates and kept steps
 
 
 def _lr(shape: str, total: int, decay: int = 0) -> dict[str, Any]:
@@ -395,7 +433,9 @@ def _lr(shape: str, total: int, decay: int = 0) -> dict[str, Any]:
         ("linear", 0, 20, False),
     ],
 )
-def test_two_horizons_share_what_their_learning_rate_shares(shape: str, decay: int, step: int, shared: bool) -> None:
+def test_two_horizons_share_what_their_learning_rate_shares(
+    shape: str, decay: int, step: int, shared: bool
+) -> None:
     short, long = lr_until(_lr(shape, 100, decay), step), lr_until(_lr(shape, 200, decay), step)
     assert (short == long) is shared
 

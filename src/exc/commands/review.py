@@ -139,7 +139,7 @@ def _only(loaded: Plan, job: Job) -> Plan:
 
 
 def _lineage(loaded: Plan, job: Job) -> list[str]:
-    """What a job reads, and what that reads, as an indented tree; a job that was shown is not opened again."""
+    """What a job reads, and what that reads, as an indented tree; what was shown is not opened again."""
     lines: list[str] = []
     seen: set[str] = set()
     stack = [(1, need) for need in reversed(job.needs)]  # chains are longer than Python recurses

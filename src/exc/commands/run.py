@@ -65,7 +65,11 @@ def results(args: argparse.Namespace) -> int:
     elif args.csv:
         sys.stdout.write(results_csv(rows))
     else:
-        Console().print(results_table(rows))
+        console = Console()
+        for name, evaluation in plan.report["evaluations"].items():
+            console.print(results_table(rows, name, evaluation["metrics"]))
+            console.print()
+        console.print("every metric, with job and artifact: exc results --csv", style="dim", highlight=False)
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from exc.commands.terminal import show_diagnostics
 from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
-from exc.compiler.plan import Job, Plan
+from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
 from exc.spec.experiment import Experiment, PassAtK
 from exc.spec.recipes import Grpo, Sft
@@ -17,7 +17,7 @@ MOST = 8  # lines of difference before "and N more"
 
 
 def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
-    """The lines that say why a plan must not run, none if it may. `typed`: its folder as the user wrote it."""
+    """The lines that say why a plan must not run, none if it may. `typed`: its folder as the user wrote."""
     spec = folder / plan.root / plan.spec
     again = "exc compile" if plan.spec == "experiment.yaml" else f"exc compile {plan.spec}"
     if not spec.exists():
@@ -26,8 +26,7 @@ def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
     if compiled.plan is None or compiled.experiment is None:
         show_diagnostics(compiled)
         return [f"{typed}: the spec has errors since the plan was made; mend them and run `{again}`"]
-    # Not the digest that plan.json claims: what it holds may have been changed by hand.
-    if compiled.plan.digest != plan_digest(plan):
+    if compiled.plan.digest != plan.digest:
         lines = difference(diff_plans(plan, compiled.plan), compiled.experiment)
         return [
             f"{typed}: the plan is not what {plan.spec} says now:",
@@ -35,13 +34,15 @@ def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
             f"review the change and run `{again}`",
         ]
     edited = edited_scripts(plan, folder)
+    if plan_digest(plan) != plan.digest:
+        edited.append(PLAN_FILE)
     if edited:
-        return [f"{typed}: {', '.join(edited)} is not what the plan says; `{again}` writes it anew"]
+        return [f"{typed}: {', '.join(edited)} changed since exc wrote it; `{again}` writes it anew"]
     return []
 
 
 def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
-    """What changed between two plans, as lines: fields with their spec line and how many jobs each concerns."""
+    """What changed between two plans, as lines: fields with their spec line and the jobs each concerns."""
     lines = [f"  {change}" for change in diff.settings if not change.field.startswith("report.cells")]
     by_field: dict[tuple[str, str], list[Job]] = {}
     read_only: list[Job] = []
@@ -60,7 +61,7 @@ def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
     if diff.removed:
         lines.append(f"  no longer planned: {_jobs(diff.removed)}")
     if not lines:
-        lines.append("  only the report differs")
+        lines.append("  only the report, or the order of what is in it, differs")
     return lines if len(lines) <= MOST else [*lines[:MOST], f"  and {len(lines) - MOST} more"]
 
 
@@ -71,7 +72,7 @@ def _jobs(jobs: Iterable[Job]) -> str:
 
 
 def where(experiment: Experiment | None, job: Job, change: FieldChange) -> str:
-    """The spec line of a field of a job, as near as it can be told; else, or without a spec, that of the job."""
+    """The spec line of a job's field, as near as it can be told; else, or without a spec, that of the job."""
     path = _path(experiment, job) if experiment is not None else None
     if experiment is None or path is None:
         return job.source[0]

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# curve.sample: sample completions, one block for every problem
+#
+# experiment  study
+# kind        sample
+# reads       model (grpo)
+# reads       rows (rows)
+# leaves      samples.jsonl
+# config      curve.sample.yaml, beside this file: every value written out
+# jobs        2: tiny/700/rl/r1/rl@20.curve.sample.0 ... tiny/700/rl/r1/rl@20.curve.sample.1
+# resources   1 cpu
+#
+# Run one of them with `bash jobs/curve.sample.sh JOB-ID`. A finished job says so and exits 0.
+set -euo pipefail
+if [ "$#" -ne 1 ]; then
+  echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/curve.sample.yaml)" >&2
+  exit 2
+fi
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export EXC_PLAN="${EXC_PLAN:-$folder}"
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
+exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# pretrain: pre-train to a scheduled checkpoint
+#
+# experiment  study
+# kind        pretrain
+# reads       tokenizer (tokenizer)
+# reads       tokens (tokens)
+# reads       resumes (pretrain)
+# leaves      model/ and state/ at its checkpoint
+# config      pretrain.yaml, beside this file: every value written out
+# jobs        2: tiny/pretrain/400 ... tiny/pretrain/700
+# resources   1 cpu
+#
+# Run one of them with `bash jobs/pretrain.sh JOB-ID`. A finished job says so and exits 0.
+set -euo pipefail
+if [ "$#" -ne 1 ]; then
+  echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/pretrain.yaml)" >&2
+  exit 2
+fi
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export EXC_PLAN="${EXC_PLAN:-$folder}"
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
+exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"

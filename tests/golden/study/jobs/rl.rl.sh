@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# rl.rl: reinforcement learning (TRL GRPOTrainer)
+#
+# experiment  study
+# kind        grpo
+# reads       model (pretrain)
+# reads       rows (rows)
+# leaves      model/ and state/ at every kept rollout
+# config      rl.rl.yaml, beside this file: every value written out
+# jobs        4: tiny/400/rl/r0/rl ... tiny/700/rl/r1/rl
+# resources   1 cpu
+#
+# Run one of them with `bash jobs/rl.rl.sh JOB-ID`. A finished job says so and exits 0.
+set -euo pipefail
+if [ "$#" -ne 1 ]; then
+  echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/rl.rl.yaml)" >&2
+  exit 2
+fi
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export EXC_PLAN="${EXC_PLAN:-$folder}"
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
+exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"

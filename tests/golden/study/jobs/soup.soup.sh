@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# soup.soup: merge models
+#
+# experiment  study
+# kind        merge
+# reads       parent (grpo, sft)
+# leaves      model/
+# config      soup.soup.yaml, beside this file: every value written out
+# jobs        2: tiny/400/soup/r0/soup ... tiny/700/soup/r0/soup
+# resources   1 cpu
+#
+# Run one of them with `bash jobs/soup.soup.sh JOB-ID`. A finished job says so and exits 0.
+set -euo pipefail
+if [ "$#" -ne 1 ]; then
+  echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/soup.soup.yaml)" >&2
+  exit 2
+fi
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export EXC_PLAN="${EXC_PLAN:-$folder}"
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
+exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# sums.sample: sample completions, one block for every problem
+#
+# experiment  study
+# kind        sample
+# reads       model (pretrain, grpo, sft, merge, command)
+# reads       rows (rows)
+# reads       fewshot (rows)
+# leaves      samples.jsonl
+# config      sums.sample.yaml, beside this file: every value written out
+# jobs        32: tiny/pretrain/400.sums.sample.0 ... tiny/700/scaled/r0/scale.sums.sample.1
+# resources   1 cpu
+#
+# Run one of them with `bash jobs/sums.sample.sh JOB-ID`. A finished job says so and exits 0.
+set -euo pipefail
+if [ "$#" -ne 1 ]; then
+  echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/sums.sample.yaml)" >&2
+  exit 2
+fi
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export EXC_PLAN="${EXC_PLAN:-$folder}"
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
+exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"

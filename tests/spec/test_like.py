@@ -1,0 +1,111 @@
+"""`like:` gives what would have been written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exc.spec.load import LoadResult, load_text
+
+BASE = (Path(__file__).parent / "cases" / "base.yaml").read_text(encoding="utf-8").split("recipes:")[0]
+SFT = """
+  sft:
+    - sft:
+        from: base
+        sft: {task: arith, batch_size: 8, max_steps: 20, keep: [10],
+              args: {learning_rate: 1.0e-4, lr_scheduler_kwargs: {a: 1, b: 2}, weight_decay: 0.1}}
+"""
+
+
+def load(recipes: str, more: str = "") -> LoadResult:
+    result = load_text(BASE + "recipes:" + SFT + recipes + more, "experiment.yaml")
+    assert not [str(found) for found in result.diagnostics if found.severity == "error"]
+    return result
+
+
+def stage(result: LoadResult, recipe: str) -> Any:
+    assert result.experiment is not None
+    return result.experiment.spec.recipes[recipe][0]
+
+
+def same(copied: str, written: str) -> LoadResult:
+    """Check that a copy is what is written out; `from` and `keep` stay behind."""
+    one = load(f"  it:\n    - x: {copied}\n")
+    other = load(f"  it:\n    - x: {written}\n")
+    assert stage(one, "it") == stage(other, "it")
+    return one
+
+
+def test_all_but_from_and_keep_is_copied() -> None:
+    args = "args: {learning_rate: 1.0e-4, lr_scheduler_kwargs: {a: 1, b: 2}, weight_decay: 0.1}"
+    result = same(
+        "{sft: {like: sft.sft}}", "{sft: {task: arith, batch_size: 8, max_steps: 20, " + args + "}}"
+    )
+    assert result.overrides == ()
+
+
+def test_args_are_merged_deep_and_null_deletes() -> None:
+    result = same(
+        "{sft: {like: sft.sft, max_steps: 30, args: {learning_rate: 2.0e-4, weight_decay: null,"
+        " lr_scheduler_kwargs: {b: 3}}}}",
+        "{sft: {task: arith, batch_size: 8, max_steps: 30, args: {learning_rate: 2.0e-4,"
+        " lr_scheduler_kwargs: {a: 1, b: 3}}}}",
+    )
+    path = ("recipes", "it", 0, "sft")
+    assert [(found.path, found.before, found.after) for found in result.overrides] == [
+        ((*path, "max_steps"), 20, 30),
+        ((*path, "args", "learning_rate"), 1e-4, 2e-4),
+        ((*path, "args", "weight_decay"), 0.1, None),
+        ((*path, "args", "lr_scheduler_kwargs", "b"), 2, 3),
+    ]
+
+
+def test_the_same_value_overrides_nothing() -> None:
+    assert load("  it:\n    - x: {sft: {like: sft.sft, max_steps: 20}}\n").overrides == ()
+
+
+def test_a_chain_is_followed_in_any_order() -> None:
+    result = load(
+        "  c:\n    - x: {sft: {like: b.x, batch_size: 2}}\n"
+        "  b:\n    - x: {sft: {like: sft.sft, max_steps: 5, keep: [1]}}\n"
+    )
+    body = stage(result, "c").sft
+    assert (body.task, body.batch_size, body.max_steps, body.keep) == ("arith", 2, 5, None)
+
+
+def test_an_evaluation_is_copied_without_its_selector() -> None:
+    more = """
+evaluations:
+  pass:
+    pass_at_k:
+      {task: arith, k: [1, 4], num_samples: 8, max_new_tokens: 16, num_fewshot: {base: 2, trained: 1}}
+    on: {recipes: [sft]}
+  curve: {like: pass, on: {step: all}}
+  more: {like: pass, pass_at_k: {num_samples: 16, num_fewshot: 3}}
+"""
+    result = load("", more)
+    assert result.experiment is not None
+    first, curve, other = result.experiment.spec.evaluations.values()
+    assert first.pass_at_k is not None
+    assert curve.pass_at_k == first.pass_at_k
+    assert (curve.on.recipes, curve.on.step) == (None, "all")
+    assert other.pass_at_k is not None
+    assert other.pass_at_k.k == (1, 4)
+    assert other.pass_at_k.num_samples == 16
+    assert (other.pass_at_k.num_fewshot.base, other.pass_at_k.num_fewshot.trained) == (3, 3)
+
+
+def test_a_copied_value_stands_where_it_was_written() -> None:
+    result = load("  it:\n    - x: {sft: {like: sft.sft, max_steps: 7}}\n")
+    assert result.experiment is not None
+    at = result.experiment.span
+    assert at("recipes", "it", 0, "sft", "batch_size") == at("recipes", "sft", 0, "sft", "batch_size")
+    assert at("recipes", "it", 0, "sft", "max_steps").line > at("recipes", "sft", 0, "sft", "max_steps").line
+
+
+@pytest.mark.parametrize("name", ["args", "keep"])
+def test_a_recipe_may_bear_the_name_of_a_key(name: str) -> None:
+    result = load(f"  {name}:\n    - x: {{sft: {{like: sft.sft, keep: {{every: 5}}}}}}\n")
+    assert stage(result, name).sft.keep.every == 5
