@@ -55,10 +55,10 @@ def measure(study: Study, scratch: Path, pairs: int = PAIRS, say: Callable[[str]
         "A stage beside a bare script",
         "One cold process each (`python -m exc.runtime.job` and `bare_*.py`), one thread, in turn (A B, B A, "
         f"...), {pairs} pairs; ratios are taken within pairs, exc to bare. exc digests, syncs and publishes "
-        "the model with its resume state and reports each step; the bare script saves the model once. *Loop*: "
-        "from the end of the first optimizer step to that of the last. *Process*: with start-up, imports, loading "
-        "and saving. CPU time is user and system; it suffers less from what else the machine does. Without "
-        "stop strings: TRL has none to compare with.",
+        "the model with its resume state and reports each step; the bare script saves the model once. "
+        "*Loop*: from the end of the first optimizer step to that of the last. *Process*: with start-up, "
+        "imports, loading and saving. CPU time is user and system; it suffers less from what else the "
+        "machine does. Without stop strings: TRL has none to compare with.",
         figures,
     )
 

@@ -109,8 +109,8 @@ def stage_output(world: World, branch: Branch, index: int = -1, step: int | None
     if key not in world.memo:
         world.memo[key] = _add_stage(world, branch, index)
     draft: Draft = world.memo[key]
-    if step is None and (key + ("horizon",)) in world.memo:
-        step = world.memo[key + ("horizon",)]
+    if step is None:
+        step = world.memo.get((*key, "horizon"))
     return world.jobs.final(draft, step)
 
 

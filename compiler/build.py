@@ -88,8 +88,8 @@ class Builder:
     ) -> Draft:
         """Add a job, or find the equal one that is there and give it another name.
 
-        `inputs`: role -> (output read, its sub-folder). `hashed` replaces what of the inputs is hashed, for kinds
-        whose roles hold names.
+        `inputs`: role -> (output read, its sub-folder). `hashed` replaces what of the inputs is hashed, for
+        kinds whose roles hold names.
         """
         digested = (
             hashed

@@ -1,4 +1,4 @@
-"""Job classes: what the members of a class have in common, in words and as a config with a table of differences."""
+"""Job classes: what their members have in common, in words and as a config with a table of what varies."""
 
 from __future__ import annotations
 
@@ -96,13 +96,10 @@ def _reads(jobs: list[Job]) -> tuple[str, ...]:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Block style with list items indented, and floats as people write them."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    """Floats as people write them."""
 
 
-def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+def _float(dumper: _Dumper, value: float) -> yaml.ScalarNode:
     text = repr(value)
     return dumper.represent_scalar("tag:yaml.org,2002:float", _yaml_float(text) if "e" in text else text)
 

@@ -11,7 +11,7 @@ from exc.compiler.estimate import estimates
 from exc.compiler.evaluations import BLOCK_SIZE, add_evaluations
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of
-from exc.compiler.plan import Job, Plan, to_json
+from exc.compiler.plan import Job, Plan, lazy_json
 from exc.compiler.resources import resources_of, split_classes
 from exc.compiler.schedules import resolve
 from exc.compiler.trunks import lr_config
@@ -31,10 +31,12 @@ def compile_plan(
     profile_name: str = "local",
     root: str = "..",
     warnings: tuple[tuple[str, str], ...] = (),
+    overrides: tuple[str, ...] = (),
 ) -> Plan:
     """Expand a checked experiment into its plan. `root` is the spec's folder seen from the plan folder.
 
     `warnings` are (code, text) of findings; those that the spec accepts are listed with the reason.
+    `overrides` are the lines that say what an entry changes of the one it is `like`.
     """
     world = World(experiment, facts)
     cells = add_evaluations(world)
@@ -51,18 +53,20 @@ def compile_plan(
         spec=experiment.file.rsplit("/", 1)[-1],
         profile=_profile(profile_name, profile),
         jobs=tuple(_job(*parts) for parts in zip(drafts, classes, resources, strict=True)),
-        report=_report(experiment, cells, warnings),
+        report={**_report(experiment, cells, warnings), "overrides": list(overrides)},
     )
     return replace(plan, digest=plan_digest(plan))
 
 
 def plan_digest(plan: Plan) -> str:
     """The digest of all that was reviewed; where in the spec it was written is not part of it."""
-    data = to_json(plan)
+    data = lazy_json(plan)
     del data["digest"]
-    for job in data["jobs"]:
+    jobs = []
+    for job in data.pop("jobs"):
         del job["source"]
-    return digest_of(data)
+        jobs.append(digest_of(job))
+    return digest_of({**data, "jobs": jobs})
 
 
 def _derive(draft: Draft, resources: dict[str, Any]) -> None:
@@ -74,8 +78,8 @@ def _derive(draft: Draft, resources: dict[str, Any]) -> None:
     if draft.kind == "sft":
         config["derived"] = sft_batch(config["batch_size"], micro, 1)
     elif draft.kind == "grpo":
-        names = ("num_generations", "prompts_per_rollout", "updates_per_rollout")
-        config["derived"] = grpo_batch(*(config[name] for name in names), micro, 1)
+        generations, prompts = config["num_generations"], config["prompts_per_rollout"]
+        config["derived"] = grpo_batch(generations, prompts, config["updates_per_rollout"], micro, 1)
     elif draft.kind == "pretrain":
         config["derived"] = sft_batch(config["batch_size"], micro, 1)
 

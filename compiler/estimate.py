@@ -1,4 +1,4 @@
-"""What a job will cost, as far as its config tells: floating-point operations, tokens, samples, bytes left."""
+"""What a job will cost, as far as its config tells: operations, tokens, samples, bytes left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiler must know of the world beside the spec, gathered beforehand so that compiling does no I/O."""
+"""What the compiler must know beside the spec, gathered beforehand so that compiling does no I/O."""
 
 from __future__ import annotations
 

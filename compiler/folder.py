@@ -37,7 +37,7 @@ def plan_folder(plan: Plan) -> dict[str, bytes]:
     data = to_json(plan)
     out = {
         PLAN_FILE: dump(data),
-        "PLAN.md": render("PLAN.md.j2", classes=classes, **summary(plan, classes)).encode(),
+        "PLAN.md": render("PLAN.md.j2", classes=classes, **summary(plan)).encode(),
         "graph.svg": graph_svg(plan, classes).encode(),
     }
     for name, text in class_configs(data).items():

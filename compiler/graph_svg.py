@@ -47,11 +47,12 @@ def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
     arrows = [_arrow([places[node] for node in route]) for route in routes.values()]
     boxes = [_box(by_name[name], *places[name], loop=(name, name) in edges) for name in names]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img"><title>{escape(plan.experiment)}: {len(plan.jobs)} jobs in {len(classes)} classes</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{escape(plan.experiment)}: {len(plan.jobs)} jobs in {len(classes)} classes</title>"
         f"<style>{STYLE}</style>"
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<polygon points="0,0 8,4 0,8" fill="#9aa0a6"/></marker></defs>'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto"><polygon points="0,0 8,4 0,8" fill="#9aa0a6"/></marker></defs>'
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
         + "\n".join([*arrows, *boxes])
         + "\n</svg>\n"
@@ -153,7 +154,8 @@ def _box(cls: JobClass, x: int, y: int, *, loop: bool) -> str:
     name = cls.name if len(cls.name) <= 24 else cls.name[:23] + "\u2026"
     return (
         f"<g><title>{escape(cls.name)}: {escape(cls.what)}</title>"
-        f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" fill="{fill}" stroke="#bdc1c6"/>'
+        f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
+        f'fill="{fill}" stroke="#bdc1c6"/>'
         f'<text class="name" x="{x + 10}" y="{y + 18}">{escape(name)}</text>'
         f'<text class="note" x="{x + 10}" y="{y + 34}">{cls.kind} \u00b7 {jobs}</text></g>'
     )

@@ -1,9 +1,9 @@
 """Identity: the hash that says which computation an artifact is the result of.
 
-A job's identity is the sha256 of a tagged canonical encoding of its kind and that kind's version, the identity
-fields of its config, and the identities of its inputs. `FIELDS` is the one place that lists what is hashed; what
-is not there (names, paths, resources, micro-batches, logging) cannot change an identity. A field whose value is
-its default is left out, so that a field added later changes no identity that was there before.
+A job's identity is the sha256 of a tagged canonical encoding of its kind and that kind's version, the
+identity fields of its config, and the identities of its inputs. `FIELDS` is the one place that lists what is
+hashed; what is not there (names, paths, resources, micro-batches, logging) cannot change an identity. A field
+whose value is its default is left out, so that one added later changes no identity that was there before.
 
 A training job has a computation hash, and each kept step is an artifact of its own: H(computation, step).
 """

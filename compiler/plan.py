@@ -92,6 +92,13 @@ class Plan:
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as plain data: what members of a class have in common is written once."""
+    data = lazy_json(plan)
+    data["jobs"] = list(data["jobs"])
+    return data
+
+
+def lazy_json(plan: Plan) -> dict[str, Any]:
+    """`to_json` with `jobs` as an iterator, for who needs each of many only once."""
     members: dict[str, list[Job]] = {}
     for job in plan.jobs:
         members.setdefault(job.cls, []).append(job)
@@ -108,7 +115,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             cls: {"kind": jobs[0].kind, "resources": dict(jobs[0].resources), "config": common[cls]}
             for cls, jobs in members.items()
         },
-        "jobs": [_job_json(job, common[job.cls]) for job in plan.jobs],
+        "jobs": (_job_json(job, common[job.cls]) for job in plan.jobs),
         "report": dict(plan.report),
     }
 

@@ -17,7 +17,7 @@ FEWSHOT = "fewshot"  # what the job of a task's exemplar pool is called
 
 
 def source_config(world: World, name: str) -> dict[str, Any]:
-    """A data source as the runtime reads it: files with digests, or a callable with the digest of its code."""
+    """A data source as the runtime reads it: files, or a callable, with digests."""
     data = world.spec.data[name]
     if data.python is not None:
         code = world.facts.code[data.python]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exc.compiler.classes import JobClass
 from exc.compiler.diff import shown
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
@@ -24,7 +23,7 @@ COSTS = (
 )
 
 
-def summary(plan: Plan, classes: list[JobClass]) -> dict[str, Any]:
+def summary(plan: Plan) -> dict[str, Any]:
     """The values of the PLAN.md template."""
     report = plan.report
     shared = [{"id": job.id, "aliases": _names(job.aliases)} for job in plan.jobs if job.aliases]
@@ -42,6 +41,7 @@ def summary(plan: Plan, classes: list[JobClass]) -> dict[str, Any]:
         "chain": _chain(plan),
         "shared": shared[:MOST_SHARED],
         "more_shared": len(shared) - MOST_SHARED,
+        "overrides": report["overrides"],
         "warnings": report["warnings"],
         "accepted": report["accepted"],
     }
@@ -75,9 +75,10 @@ def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     mixture = ", ".join(f"{source['weight'] / weights:.0%} {source['name']}" for source in config["mixture"])
     model = config["model"]
     summary = (
-        f"{model.get('architecture')} from scratch, {format_tokens(total * per_step, digits=4)} tokens in {total:,} steps of "
-        f"{config['batch_size']} x {config['sequence_length']}; {lr['shape']} learning rate, {_warmup(lr)}peak "
-        f"{lr['peak']:g}; {config['precision']}; mixture by tokens: {mixture}."
+        f"{model.get('architecture')} from scratch, {format_tokens(total * per_step, digits=4)} tokens "
+        f"in {total:,} steps of {config['batch_size']} x {config['sequence_length']}; "
+        f"{lr['shape']} learning rate, {_warmup(lr)}peak {lr['peak']:g}; {config['precision']}; "
+        f"mixture by tokens: {mixture}."
     )
     return {"name": name, "summary": summary, "checkpoints": rows}
 
@@ -155,8 +156,9 @@ def _evaluation(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, An
         return {"name": name, "of": facts["data"], "what": "bits per byte of held-out text", "models": models}
     shots = facts["num_fewshot"]
     what = (
-        f"{', '.join(facts['metrics'])} from {facts['num_samples']} samples at temperature {facts['temperature']:g}, "
-        f"top_p {facts['top_p']:g}, at most {facts['max_new_tokens']} new tokens; "
+        f"{', '.join(facts['metrics'])} from {facts['num_samples']} samples "
+        f"at temperature {facts['temperature']:g}, top_p {facts['top_p']:g}, "
+        f"at most {facts['max_new_tokens']} new tokens; "
         f"{shots['base']}-shot base, {shots['trained']}-shot trained"
     )
     if facts["limit"] is not None:
@@ -181,7 +183,8 @@ def _costs(plan: Plan) -> list[dict[str, str]]:
 def _unsegmented(plan: Plan, key: str) -> float:
     """What pre-training every checkpoint from the start would add: the segments before it, again."""
     jobs = {job.id: job for job in plan.jobs if job.kind == "pretrain"}
-    extra, before = 0.0, {}
+    extra = 0.0
+    before: dict[str, float] = {}
     for job_id, job in jobs.items():  # topological: what a segment resumes from is already there
         resumed = [need.job for need in job.needs if need.role == "resumes"]
         prefix = before[resumed[0]] if resumed else 0.0
@@ -202,7 +205,7 @@ def _chain(plan: Plan) -> dict[str, Any]:
     """The chain of jobs with the most operations, jobs as the tie-break."""
     best: dict[str, tuple[float, int, str]] = {}
     for job in plan.jobs:
-        heaviest = max((best[need.job][:2] + (need.job,) for need in job.needs), default=(0.0, 0, ""))
+        heaviest = max(((*best[need.job][:2], need.job) for need in job.needs), default=(0.0, 0, ""))
         best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
     if not best:
         return {"jobs": "0 jobs", "flops": "0", "path": "none"}

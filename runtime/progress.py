@@ -103,7 +103,7 @@ class TerminalReporter:
         self._num_failed += 1
         for other in (job, *blocked):
             self._waiting.pop(other.id, None)
-        block = failure_block(job.id, failure, attempt, self._plan_folder, blocked)
+        block = failure_block(job.id, failure, attempt, self._plan, self._plan_folder, blocked)
         self._console.print(block, soft_wrap=True)
 
     def stopped(self, job: Job) -> None:
@@ -210,7 +210,7 @@ class TerminalReporter:
 
 
 def failure_block(
-    job_id: str, failure: Failure, attempt: Attempt, plan_folder: Path, blocked: Sequence[Job]
+    job_id: str, failure: Failure, attempt: Attempt, plan: Plan, plan_folder: Path, blocked: Sequence[Job]
 ) -> Text:
     """A failed job: its class and message, what it holds up, where its log is, and how to go on."""
     text = Text(no_wrap=False)
@@ -226,7 +226,7 @@ def failure_block(
             f"\n  holds up {plural(len(blocked), 'job')}: {named}{f' and {more} more' if more > 0 else ''}"
         )
     text.append(f"\n  log: {here(attempt.log)}", "dim")
-    text.append(f"\n  {cure(failure.kind, plan_folder)}", "dim")
+    text.append(f"\n  {cure(failure.kind, plan, plan_folder)}", "dim")
     return text
 
 

@@ -127,7 +127,7 @@ def _failure_text(
     assert state.failure is not None
     assert state.attempt is not None
     blocked = [job for job in plan.jobs if states[job.id].blocked_by == job_id]
-    text = failure_block(job_id, state.failure, state.attempt, plan_folder, blocked)
+    text = failure_block(job_id, state.failure, state.attempt, plan, plan_folder, blocked)
     lines = state.attempt.read().get("failure", {}).get("log_lines") or []
     for line in lines[-_LOG_LINES_SHOWN:]:
         text.append(f"\n  | {line}", "dim")

@@ -6,6 +6,8 @@ import os
 import shlex
 from pathlib import Path
 
+from exc.compiler.plan import Plan
+
 # Failures whose cause is in the spec, or in what it names: the plan changes with the cure.
 _OF_THE_SPEC = ("config", "data", "verifier", "diverged", "command")
 
@@ -36,13 +38,26 @@ def submit_command(plan_folder: Path) -> str:
     return "exc submit" if place == "plan" else f"exc submit {shlex.quote(place)}"
 
 
-def cure(kind: str, plan_folder: Path) -> str:
+def compile_command(plan: Plan, plan_folder: Path) -> str:
+    """The command that makes this plan anew, as typed from the current folder."""
+    spec = plan_folder / plan.root / plan.spec
+    words = ["exc", "compile"]
+    if (name := here(spec)) != "experiment.yaml":
+        words.append(name)
+    if plan.profile["name"] != "local":
+        words += ["--profile", plan.profile["name"]]
+    if plan_folder.resolve() != spec.resolve().parent / "plan":
+        words += ["-o", here(plan_folder)]
+    return shlex.join(words)
+
+
+def cure(kind: str, plan: Plan, plan_folder: Path) -> str:
     """What to do after a failure of this class, as one command and when to give it."""
     command = submit_command(plan_folder)
     if kind == "disk":
         return f"after freeing disk space: {command}"
     if kind in _OF_THE_SPEC:
-        return f"after mending what it names: exc compile && {command}"
+        return f"after mending what it names: {compile_command(plan, plan_folder)} && {command}"
     return f"to try again: {command}"
 
 

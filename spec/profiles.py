@@ -39,7 +39,7 @@ class Profile(Model):
     slots: PositiveInt | None = Field(default=None, description="CPU slots; by default all of this machine's")
     save_interval: DurationS = Field(default=300, description="how often training jobs save resume state")
     env: tuple[str, ...] = Field(
-        default=(), description="names of variables that jobs may see; values stay in the environment"
+        default=(), description="names of variables that jobs read, noted in the plan; never their values"
     )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
     resources: tuple[Resources, ...] = Field(default=(), description="what jobs get; 1 CPU each by default")

@@ -16,7 +16,7 @@ class Bpe(Model):
 
     vocab_size: PositiveInt = Field(description="tokens, two special ones included; at least 258")
     split_digits: Bool = Field(
-        default=True, description="every digit and punctuation mark is a token of its own"
+        default=True, description="every digit is a token of its own"
     )
     max_bytes: Bytes = Field(
         default=20_000_000, description="how much text it is trained on, shared evenly by the sources"

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: exit codes, what is printed where, and no traceback for anything typed."""
+"""The command line as a user meets it: exit codes, what is printed where, and never a traceback."""
 
 from __future__ import annotations
 
@@ -266,7 +266,8 @@ NASTY: dict[str, bytes] = {
     "anchors": b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\nversion: *d\n",
     "a tag": b"version: !!python/object/apply:os.system [ls]\n",
     "only the version": b"version: 1\n",
-    "wrong everywhere": b"version: two\nexperiment: 7\ndata: []\ntasks: x\ntrunks: {a: 1, b: null}\nrecipes: {r: {}}\nevaluations: [1]\n",
+    "wrong everywhere": b"version: two\nexperiment: 7\ndata: []\ntasks: x\n"
+    b"trunks: {a: 1, b: null}\nrecipes: {r: {}}\nevaluations: [1]\n",
     "huge number": STUDY.replace("seed: 0", "seed: 99999999999999999999999").encode(),
     "huge schedule": STUDY.replace("[400, 700, 1000]", "{every: 1}").replace("1024000", "1T").encode(),
     "number as key": STUDY.replace("hidden_size: 64", "1: 64, hidden_size: 64").encode(),

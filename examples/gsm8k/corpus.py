@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ def worked_problems(path: str, repeats: int) -> Iterator[dict[str, str]]:
 
 def english(held_out: bool) -> Iterator[dict[str, str]]:
     """Yield paragraphs of Python's own documentation; every tenth topic is held out."""
-    for number, name in enumerate(sorted(topics)):
-        if (number % 10 == 0) == held_out:
-            for paragraph in topics[name].split("\n\n"):
-                yield {"text": paragraph}
+    texts = dict.fromkeys(text.strip() for name in sorted(topics) for text in topics[name].split("\n\n"))
+    for text in texts:
+        if text and (hashlib.sha256(text.encode()).digest()[0] < 26) == held_out:
+            yield {"text": text}

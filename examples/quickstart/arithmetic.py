@@ -58,8 +58,10 @@ def problems(split: str, seed: int, count: int) -> Iterator[dict[str, object]]:
 def english(split: str) -> Iterator[dict[str, str]]:
     """Yield help texts of Python, one per topic; the "test" split has about a tenth of the topics."""
     for name in sorted(topics):
-        if _split(name) == split:
-            yield {"text": topics[name].strip()}
+        paragraphs = (paragraph.strip() for paragraph in topics[name].split("\n\n"))
+        text = "\n\n".join(paragraph for paragraph in paragraphs if _split(paragraph) == split)
+        if text:
+            yield {"text": text}
 
 
 def _split(name: str) -> str:

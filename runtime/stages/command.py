@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,12 +33,10 @@ def run(ctx: JobContext) -> None:
     model unless one is there.
     Raises JobFailed("command") when it exits with another code than 0 or leaves no such model.
     """
-    output = ctx.work / "output"
+    output = _new_output(ctx.work)
     model = (output / str(ctx.config["leaves"])).resolve()
     if not model.is_relative_to(output.resolve()):
         raise JobFailed("config", f"leaves: `{ctx.config['leaves']}` is not a folder under $EXC_OUTPUT")
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     _run_shell(ctx, _environment(ctx, output))
     _check_model(ctx, model)
 
@@ -50,6 +49,17 @@ def run(ctx: JobContext) -> None:
 
     ctx.publish(write)
     shutil.rmtree(output, ignore_errors=True)
+
+
+def _new_output(work: Path) -> Path:
+    """Make an empty folder of a name never used, and remove what earlier attempts left.
+
+    A command may outlive a job that was killed: it must not write among what the next one leaves.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for older in work.glob("output*"):
+        shutil.rmtree(older, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix="output-", dir=work))
 
 
 def _environment(ctx: JobContext, output: Path) -> dict[str, str]:
@@ -82,7 +92,8 @@ def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
     output = _Output(process)
     kill_at: float | None = None
     try:
-        while process.poll() is None:
+        # A shell ends at once on SIGTERM, and what it waited for may still be saving.
+        while process.poll() is None or (kill_at is not None and _group_runs(process.pid)):
             output.forward(POLL_S)
             if kill_at is None and ctx.should_stop():
                 _signal_group(process, signal.SIGTERM)
@@ -105,6 +116,18 @@ def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
         os.killpg(process.pid, number)
+
+
+def _group_runs(leader: int) -> bool:
+    """Whether a process of the group still runs; one that only waits to be reaped does not."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = path.read_bytes().rpartition(b") ")[2].split()[:3]
+        except (OSError, ValueError):  # it has ended meanwhile
+            continue
+        if int(group) == leader and state not in (b"Z", b"X"):
+            return True
+    return False
 
 
 def _how_it_ended(code: int) -> str:

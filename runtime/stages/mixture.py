@@ -77,8 +77,8 @@ class Mixture:
     _before: NDArray[np.int64] = field(init=False)  # (block, source): rows of the source before the block
 
     def __post_init__(self) -> None:
-        # Sorted, so that the order in which the sources were written down means nothing.
-        self.names = tuple(sorted(name for name, weight in self.weights.items() if weight > 0))
+        # In the order given, which the compiler takes from what the sources hold: names mean nothing here.
+        self.names = tuple(name for name, weight in self.weights.items() if weight > 0)
         if not self.names:
             raise JobFailed("config", "the mixture has no source with a weight above zero")
         weights = np.array([self.weights[name] for name in self.names], dtype=np.float64)
@@ -95,7 +95,7 @@ class Mixture:
         drawn = self._drawn_before(block, source) + place - int(bounds[source])
         name = self.names[source]
         epoch, index = divmod(drawn, self.sizes[name])
-        return name, _epoch(self.sizes[name], self.seed, name, epoch)[index]
+        return name, _epoch(self.sizes[name], self.seed, source, epoch)[index]
 
     def count(self, rows: int) -> dict[str, int]:
         """Count the rows of each source among the first `rows` of the stream."""
@@ -123,8 +123,8 @@ class Mixture:
 
 
 @lru_cache(maxsize=256)
-def _epoch(size: int, seed: int, name: str, epoch: int) -> Permutation:
-    return Permutation(size, seed_key("epoch", seed, name, epoch))
+def _epoch(size: int, seed: int, source: int, epoch: int) -> Permutation:
+    return Permutation(size, seed_key("epoch", seed, source, epoch))
 
 
 def _round_shares(shares: NDArray[np.float64], blocks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -60,6 +60,7 @@ def run(ctx: JobContext) -> None:
         },
         counts=Counts(forward_flops(loaded.num_nonembedding, num_read), len(samples), num_tokens),
     )
+    done.path.unlink()
 
 
 def _problems(ctx: JobContext, loaded: Loaded) -> list[Problem]:

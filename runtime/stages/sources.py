@@ -53,7 +53,7 @@ def read_source(source: Mapping[str, Any], root: Path) -> Iterator[Record]:
         yield from _python_rows(source, root)
         return
     for entry in source["files"]:
-        path = _checked_file(entry, root)
+        path = checked_file(entry, root)
         if source["kind"] == "jsonl":
             yield from _jsonl_rows(path)
         elif source["kind"] == "parquet":
@@ -64,7 +64,7 @@ def read_source(source: Mapping[str, Any], root: Path) -> Iterator[Record]:
             raise JobFailed("config", f"data source `{source['name']}` is of unknown kind `{source['kind']}`")
 
 
-def _checked_file(entry: Mapping[str, Any], root: Path) -> Path:
+def checked_file(entry: Mapping[str, Any], root: Path) -> Path:
     path = root / str(entry["path"])
     if not path.is_file():
         raise JobFailed("data", f"data file {entry['path']} does not exist in {root}")

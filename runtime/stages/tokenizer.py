@@ -1,14 +1,16 @@
-"""A byte-level BPE tokenizer, trained on the sources of a trunk."""
+"""A trunk's tokenizer: byte-level BPE trained on its sources, or one that is there."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.stages.models import limit_threads
-from exc.runtime.stages.sources import read_source
+from exc.runtime.stages.sources import checked_file, read_source
 
 EOS = "<|endoftext|>"
 PAD = "<|padding|>"  # not EOS: whoever masks padding must not mask the end of a text
@@ -16,18 +18,51 @@ SMALLEST = 256 + 2  # every byte, so that any text survives the round trip, and 
 
 
 def run(ctx: JobContext) -> None:
-    """Train the tokenizer and write it as a folder that AutoTokenizer reads.
+    """Make the tokenizer's folder, as AutoTokenizer reads it: trained here (`bpe`), or a copy (`path`)."""
+    limit_threads(ctx.num_threads)
+    if ctx.config["algorithm"] == "path":
+        _copy(ctx)
+    else:
+        _bpe(ctx)
+
+
+def _copy(ctx: JobContext) -> None:
+    """Copy the tokenizer that the spec names.
+
+    Raises JobFailed("config") if it cannot be loaded, or has no padding token apart from its end token.
+    """
+    from transformers import AutoTokenizer
+
+    files = [checked_file(entry, ctx.root) for entry in ctx.config["files"]]
+    top = files[0].parent if len(files) == 1 else Path(os.path.commonpath([file.parent for file in files]))
+    try:
+        loaded: Any = AutoTokenizer.from_pretrained(top, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise JobFailed("config", f"the tokenizer in {top} cannot be loaded: {error}") from None
+    if loaded.eos_token_id is None or loaded.pad_token_id in (None, loaded.eos_token_id):
+        raise JobFailed(
+            "config",
+            f"the tokenizer in {top} needs an end token, and a padding token that is another one: a model whose "
+            "end token is masked as padding never learns to stop",
+        )
+
+    def write(folder: Path) -> None:
+        for file in files:
+            target = folder / file.relative_to(top)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+    ctx.publish(write, metrics={"vocab_size": len(loaded)}, counts=Counts())
+
+
+def _bpe(ctx: JobContext) -> None:
+    """Train a byte-level BPE tokenizer.
 
     `max_bytes` is shared evenly among the sources (null reads all), so that no source crowds out another.
     Raises JobFailed("config") for a vocabulary below 258 and JobFailed("data") when there is no text.
     """
     from transformers import PreTrainedTokenizerFast
 
-    limit_threads(ctx.num_threads)
-    if ctx.config["algorithm"] != "bpe":
-        raise JobFailed(
-            "config", f"tokenizer algorithm `{ctx.config['algorithm']}` is not known; there is `bpe`"
-        )
     if ctx.config["vocab_size"] < SMALLEST:
         raise JobFailed(
             "config",

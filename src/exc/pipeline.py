@@ -10,11 +10,13 @@ from pathlib import Path
 from exc.compiler.check_batches import check_micro_batches
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
+from exc.compiler.diff import shown
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import Plan
 from exc.facts import gather
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
+from exc.spec.like import Override
 from exc.spec.load import load_experiment
 from exc.spec.profile import load_profile
 
@@ -38,11 +40,12 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
         return Compiled(None, None, diagnostics, loaded.sources)
     check(draft, diagnostics)
     facts = gather(draft, root, diagnostics)
-    profile = load_profile(profile_name, root, diagnostics)
+    sources = dict(loaded.sources)
+    profile = load_profile(profile_name, root, diagnostics, sources)
     if profile is not None:
         check_micro_batches(draft, profile, diagnostics)
     if diagnostics.has_errors or loaded.experiment is None or profile is None:
-        return Compiled(None, loaded.experiment, diagnostics, loaded.sources)
+        return Compiled(None, loaded.experiment, diagnostics, sources)
     findings = tuple((d.code, d.message) for d in diagnostics.sorted() if d.severity == "warning")
     plan = compile_plan(
         loaded.experiment,
@@ -51,8 +54,15 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
         profile_name=profile_name,
         root=_relative(root, out or root / "plan"),
         warnings=findings,
+        overrides=tuple(_override(change) for change in loaded.overrides),
     )
-    return Compiled(plan, loaded.experiment, diagnostics, loaded.sources)
+    return Compiled(plan, loaded.experiment, diagnostics, sources)
+
+
+def _override(change: Override) -> str:
+    """What an entry changes of the one it is `like`, as a line for PLAN.md."""
+    where = ".".join(str(part) for part in change.path)
+    return f"`{where}`: {shown(change.before)} -> {'removed' if change.after is None else shown(change.after)}"
 
 
 def _relative(root: Path, out: Path) -> str:

@@ -37,7 +37,8 @@ tasks:
 trunks:
   tiny:
     pretrain:
-      model: {architecture: llama, hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 128}
+      model: {architecture: llama, hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4,
+              intermediate_size: 128}
       tokenizer: {bpe: {vocab_size: 512}}
       data: {docs: 3, problems: 1}
       batch_size: 16
@@ -47,7 +48,8 @@ trunks:
     checkpoints: [400, 700, 1000]
 recipes:
   rl:
-    - rl: {grpo: {task: sums, num_generations: 8, prompts_per_rollout: 8, rollouts: 40, keep: [20], args: {learning_rate: 1.0e-5}}}
+    - rl: {grpo: {task: sums, num_generations: 8, prompts_per_rollout: 8, rollouts: 40, keep: [20],
+                  args: {learning_rate: 1.0e-5}}}
   sft:
     - sft: {sft: {task: sums, batch_size: 16, max_steps: 60, args: {learning_rate: 1.0e-4}}}
   sft-rl:
@@ -55,7 +57,8 @@ recipes:
   soup:
     - soup: {merge: {of: [rl, sft]}}
 evaluations:
-  sums: {pass_at_k: {task: sums, k: [1, 4], num_samples: 16, max_new_tokens: 32, num_fewshot: {base: 4, trained: 0}}}
+  sums: {pass_at_k: {task: sums, k: [1, 4], num_samples: 16, max_new_tokens: 32,
+                     num_fewshot: {base: 4, trained: 0}}}
   text: {bits_per_byte: {data: held-out, text: question}}
 """
 

@@ -59,7 +59,7 @@ def test_a_hyper_parameter() -> None:
 def test_a_hyper_parameter_that_others_copy() -> None:
     """The line is where it was written, also for the stage that has it through `like`."""
     lines = said(("learning_rate: 1.0e-5", "learning_rate: 2.0e-5"))
-    rl = place("rl: {grpo:", "learning_rate")
+    rl = place("learning_rate: 1.0e-5", "learning_rate")
     assert lines[0].startswith(f"args.learning_rate 1e-05 -> 2e-05 ({rl}): 6 jobs (tiny/400/rl/r0/rl, ")
 
 

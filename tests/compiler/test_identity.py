@@ -1,4 +1,4 @@
-"""What is the same computation and what is not. A failing pin is a decision to make, not a number to replace."""
+"""What is the same computation, and what is not. A pin that fails asks for a decision, not a new number."""
 
 from __future__ import annotations
 
@@ -30,26 +30,39 @@ from tests.strategies import fill, namings, profiles, shuffled
 
 # One job of every kind, as the study with a command has it. Training kinds: the last kept step.
 PINNED = {
-    "tiny/tokenizer": "tokenizer/8c4501fe1e341132542579b60bb49e9036c8288ae87c0e7e438abc5dcefa0b88",
-    "tasks/sums/test": "rows/c79939721bc3726f2335ed8a2e572c6bcc45607b35aa5005287e2ee6e2cb9986",
-    "tiny/tokens/problems": "tokens/8127529e176a5aee74ff977f39d8ce9a78b2037743071403336c86210673b54e",
-    "tiny/pretrain/700": "pretrain/83b3916dcfbc6c6864f743c6fe7b5cb5c74dcdf53af3f8eba9f9abd7f7eb7687",
-    "tiny/400/sft/r0/sft": "sft/01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a",
-    "tiny/400/rl/r0/rl": "grpo/c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff",
-    "tiny/400/soup/r0/soup": "merge/4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede",
-    "tiny/400/scaled/r0/scale": "command/66dcdb4a5f677157e53223dcd02ad8dcc79e247a69ca1f533388da226eeb040c",
-    "tiny/pretrain/400.sums.sample.0": "sample/dc2de3502aa912491bc8f5622426c50f693727a5a3ed12e6f38d16f4b53b44b8",
-    "tiny/400/rl/r0/rl.sums.score": "score/8de140f4535bb3dd4435cf17c2f71ad1dde66d1d6e29c65a4c7c38ab9a087296",
-    "tiny/400/rl/r0/rl.text.bits_per_byte": "bits_per_byte/2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
-}  # fmt: skip
+    "tiny/tokenizer": ("tokenizer", "8c4501fe1e341132542579b60bb49e9036c8288ae87c0e7e438abc5dcefa0b88"),
+    "tasks/sums/test": ("rows", "c79939721bc3726f2335ed8a2e572c6bcc45607b35aa5005287e2ee6e2cb9986"),
+    "tiny/tokens/problems": ("tokens", "8127529e176a5aee74ff977f39d8ce9a78b2037743071403336c86210673b54e"),
+    "tiny/pretrain/700": ("pretrain", "83b3916dcfbc6c6864f743c6fe7b5cb5c74dcdf53af3f8eba9f9abd7f7eb7687"),
+    "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
+    "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
+    "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
+    "tiny/400/scaled/r0/scale": (
+        "command",
+        "66dcdb4a5f677157e53223dcd02ad8dcc79e247a69ca1f533388da226eeb040c",
+    ),
+    "tiny/pretrain/400.sums.sample.0": (
+        "sample",
+        "dc2de3502aa912491bc8f5622426c50f693727a5a3ed12e6f38d16f4b53b44b8",
+    ),
+    "tiny/400/rl/r0/rl.sums.score": (
+        "score",
+        "8de140f4535bb3dd4435cf17c2f71ad1dde66d1d6e29c65a4c7c38ab9a087296",
+    ),
+    "tiny/400/rl/r0/rl.text.bits_per_byte": (
+        "bits_per_byte",
+        "2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
+    ),
+}
 
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
 
 def test_literal_identities() -> None:
     plan = plan_with(COMMAND)
-    found = {job_id: plan.job(job_id).artifact for job_id in PINNED}
-    assert {job_id.partition("/")[0] for job_id in found.values()} == set(FIELDS), "one job of every kind"
+    jobs = {job_id: plan.job(job_id) for job_id in PINNED}
+    found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
+    assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
     assert found == PINNED
 
 
@@ -107,8 +120,8 @@ def test_profiles_change_nothing(profile: Profile) -> None:
 
 # The study with a placeholder for every name that a person chose.
 NAMES = {
-    "docs", "problems", "held-out", "task", "train", "test", "tiny", "rl", "sft", "sft-rl", "soup", "pass", "text",
-    "rl-stage", "sft-stage", "soup-stage", "twice",
+    "docs", "problems", "held-out", "task", "train", "test", "tiny", "rl", "sft", "sft-rl", "soup", "pass",
+    "text", "rl-stage", "sft-stage", "soup-stage", "twice",
 }  # fmt: skip
 NAMED: SpecData = {
     "version": 1,

@@ -66,9 +66,8 @@ def explain(args: argparse.Namespace) -> int:
         )
     code = CODES[args.code]
     example = "\n".join(f"    {line}" for line in code.example.strip("\n").splitlines())
-    print(
-        f"{args.code}: {code.title}\n\n{code.what}\n\nWhy: {code.why}\n\nExample:\n\n{example}\n\nFix: {code.fix}"
-    )
+    print(f"{args.code}: {code.title}\n\n{code.what}\n\nWhy: {code.why}\n")
+    print(f"Example:\n\n{example}\n\nFix: {code.fix}")
     return 0
 
 
@@ -92,9 +91,8 @@ def _say(plan: Plan, out: Path, *, changed: bool, written: bool) -> None:
     if not changed:
         print(f"{out}: up to date; {_counts(plan)}")
     elif written:
-        print(
-            f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: exc submit{'' if str(out) == 'plan' else f' {out}'}"
-        )
+        command = "exc submit" if str(out) == "plan" else f"exc submit {out}"
+        print(f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: {command}")
     else:
         print(f"{out}: not what the spec says now; write it with `exc compile`")
 

@@ -10,6 +10,7 @@ from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
+from exc.runtime.wording import compile_command
 from exc.spec.experiment import Experiment, PassAtK
 from exc.spec.recipes import Grpo, Sft
 
@@ -19,7 +20,7 @@ MOST = 8  # lines of difference before "and N more"
 def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
     """The lines that say why a plan must not run, none if it may. `typed`: its folder as the user wrote."""
     spec = folder / plan.root / plan.spec
-    again = "exc compile" if plan.spec == "experiment.yaml" else f"exc compile {plan.spec}"
+    again = compile_command(plan, folder)
     if not spec.exists():
         return [f"{typed}: its spec {plan.spec} is not where it was ({plan.root}); a plan goes with its spec"]
     compiled = compile_spec(spec.resolve(), folder, plan.profile["name"])

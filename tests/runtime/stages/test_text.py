@@ -83,7 +83,6 @@ def test_max_bytes_is_shared_among_the_sources(bench: Bench) -> None:
             "config",
             "vocab_size 257 is too small: 256 bytes and 2 special tokens take 258",
         ),
-        ({"algorithm": "unigram"}, TEXT, "config", "tokenizer algorithm `unigram` is not known"),
         ({}, "", "data", "the tokenizer's sources hold no text"),
     ],
 )
@@ -92,6 +91,25 @@ def test_a_tokenizer_that_cannot_be(bench: Bench, change: Any, text: str, kind: 
     with pytest.raises(JobFailed, match=message) as failure:
         bench.run("tokenizer", config(bench, **change))
     assert failure.value.kind == kind
+
+
+def test_a_tokenizer_that_is_there_is_copied(bench: Bench, tokenizer_folder: Path) -> None:
+    names = sorted(path.name for path in tokenizer_folder.iterdir() if path.name != "artifact.json")
+    for name in names:
+        bench.write(f"mine/{name}", (tokenizer_folder / name).read_text())
+    files = bench.source(*(f"mine/{name}" for name in names))["files"]
+    copy = bench.run("tokenizer", {"algorithm": "path", "files": files})
+    assert load(copy)(TEXT)["input_ids"] == load(tokenizer_folder)(TEXT)["input_ids"]
+
+
+@pytest.mark.parametrize("pad", [None, "<|endoftext|>"])
+def test_a_tokenizer_must_tell_padding_from_the_end(bench: Bench, tokenizer_folder: Path, pad: str | None) -> None:
+    tokenizer = load(tokenizer_folder)
+    tokenizer.pad_token = pad
+    tokenizer.save_pretrained(bench.root / "mine")
+    files = bench.source(*(f"mine/{path.name}" for path in sorted((bench.root / "mine").iterdir())))["files"]
+    with pytest.raises(JobFailed, match="needs an end token, and a padding token that is another one"):
+        bench.run("tokenizer", {"algorithm": "path", "files": files})
 
 
 def test_every_document_ends_in_eos(bench: Bench, tokenizer_folder: Path) -> None:
