@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,22 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
             below = f"{path}.{key}" if path else str(key)
             yield from changes(old.get(key, ABSENT), new.get(key, ABSENT), below)
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
-        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+        for index, (before, after) in enumerate(_pairs(old, new)):
             yield from changes(before, after, f"{path}[{index}]")
     elif old != new:
         yield FieldChange(path, old, new)
+
+
+def _pairs(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Elements of equally long lists, pair by pair.
+
+    Sources stand in the order of their digests: one that only moved because another changed is the same.
+    """
+    gone = [value for value in old if value not in new]
+    come = [value for value in new if value not in old]
+    if len(gone) == len(come) and all(isinstance(value, Mapping) for value in (*gone, *come)):
+        return zip(gone, come, strict=True)
+    return zip(old, new, strict=True)
 
 
 def diff_plans(old: Plan, new: Plan) -> PlanDiff:

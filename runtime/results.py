@@ -104,7 +104,11 @@ def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[
     for row in mine:
         names = {"recipe": _recipe(row), "step": "" if row.step is None else str(row.step)}
         model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
-        values = [Text(row.missing, style="dim")] if row.missing else [_number(row.metrics.get(m)) for m in metrics]
+        values = (
+            [Text(row.missing, style="dim")]
+            if row.missing
+            else [_number(row.metrics.get(m)) for m in metrics]
+        )
         table.add_row(model, *(names[axis] for axis in axes), *values)
     return table
 

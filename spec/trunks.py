@@ -15,9 +15,7 @@ class Bpe(Model):
     """A byte-level BPE tokenizer trained on the trunk's own data."""
 
     vocab_size: PositiveInt = Field(description="tokens, two special ones included; at least 258")
-    split_digits: Bool = Field(
-        default=True, description="every digit is a token of its own"
-    )
+    split_digits: Bool = Field(default=True, description="every digit is a token of its own")
     max_bytes: Bytes = Field(
         default=20_000_000, description="how much text it is trained on, shared evenly by the sources"
     )

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def worked_problems(path: str, repeats: int) -> Iterator[dict[str, str]]:
-    """Yield every problem of a GSM8K file with its solution, in the form of the task's prompt, `repeats` times."""
+    """Yield every problem of a GSM8K file `repeats` times, with its solution, as the task's prompt has it."""
     lines = (HERE / path).read_text(encoding="utf-8").splitlines()
     for _ in range(repeats):
         for line in lines:

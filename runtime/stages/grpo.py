@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from exc.compiler.batch import grpo_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.completions import cut_at_stop, keep_until_stop
 from exc.runtime.stages.models import count_nonembedding
@@ -24,7 +25,7 @@ from exc.runtime.stages.training import (
     quieten,
     train,
 )
-from exc.runtime.stages.trlconfig import build_config, owned_arguments, split_batch
+from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.verifiers import load_verifier
 from exc.runtime.stages.weights import load_policy
 
@@ -77,32 +78,27 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> RolloutTrainer:
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> GRPOConfig:
     """Build TRL's configuration from the job's.
 
-    The `updates_per_rollout` optimizer steps are `num_iterations` passes (an argument; 1 unless given) over
-    as many equal parts of a rollout as that leaves. Raises JobFailed("config") if they do not come out even.
+    The `updates_per_rollout` optimizer steps take equal parts of a rollout, each part once. Raises
+    JobFailed("config") if they do not come out even.
     """
     args = config["args"]
     if config["stop"] and args.get("mask_truncated_completions"):
         raise JobFailed("config", "`mask_truncated_completions` would mask what ends in a stop string, too")
-    completions = config["prompts_per_rollout"] * config["num_generations"]
-    updates, iterations = config["updates_per_rollout"], args.get("num_iterations") or 1
-    parts = updates // iterations
-    if updates % iterations or completions % parts:
-        raise JobFailed(
-            "config",
-            f"{updates} updates in {iterations} passes do not divide a rollout of {completions} completions",
-        )
-    micro, passes = split_batch(
-        completions // parts, config.get("micro_batch_size"), "an update's completions"
-    )
     owned = owned_arguments(
-        scratch, seed=config["seed"], max_steps=config["rollouts"] * updates, bf16=args.get("bf16")
+        scratch,
+        seed=config["seed"],
+        max_steps=config["rollouts"] * config["updates_per_rollout"],
+        bf16=args.get("bf16"),
     )
     owned |= {
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": passes,
+        **lay_out(
+            grpo_batch,
+            config["num_generations"],
+            config["prompts_per_rollout"],
+            config["updates_per_rollout"],
+            config.get("micro_batch_size"),
+        ),
         "num_generations": config["num_generations"],
-        "num_iterations": iterations,
-        "steps_per_generation": parts * passes,
         "generation_batch_size": None,
         "remove_unused_columns": False,
         # These write files or talk to a hub.

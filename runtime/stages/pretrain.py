@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainingArguments
 
-from exc.runtime.context import Counts, JobContext
-from exc.runtime.stages.learning_rate import make_schedule
+from exc.compiler.batch import sft_batch
+from exc.compiler.learning_rate import make_schedule
+from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.mixture import MixedRows, Mixture, open_tokens
 from exc.runtime.stages.models import count_nonembedding, load_tokenizer
 from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
-from exc.runtime.stages.trlconfig import build_config, owned_arguments, split_batch
+from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.weights import make_model
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # two of a forward pass, four of a backward pass
@@ -55,17 +56,18 @@ def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
         train_dataset=rows,
         data_collator=collate,
     )
-    trainer.schedule = make_schedule(config["lr"])
+    try:
+        trainer.schedule = make_schedule(config["lr"])
+    except ValueError as error:
+        raise JobFailed("config", str(error)) from None
     trainer.mixture, trainer.rows_per_step, trainer.row_length = mixture, batch_size, length
     return trainer
 
 
 def _make_arguments(config: Mapping[str, Any], session: Run) -> TrainingArguments:
     optimizer = config["optimizer"]
-    micro, passes = split_batch(config["batch_size"], config.get("micro_batch_size"), "a batch")
     settings = {
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": passes,
+        **lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size")),
         "learning_rate": config["lr"]["peak"],
         "adam_beta1": optimizer["betas"][0],
         "adam_beta2": optimizer["betas"][1],

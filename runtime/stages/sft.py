@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from trl import SFTConfig, SFTTrainer
 
+from exc.compiler.batch import sft_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.ordering import OrderedSampler
 from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
 from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
-from exc.runtime.stages.trlconfig import build_config, owned_arguments, split_batch
+from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.weights import load_policy
 
 SAMPLING = ("random", "sequential")  # the orders that a resumed run can go on in exactly
@@ -83,13 +84,11 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
             "config",
             f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
         )
-    micro, passes = split_batch(config["batch_size"], config.get("micro_batch_size"), "a batch")
     owned = owned_arguments(
         scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
     )
     owned |= {
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": passes,
+        **lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size")),
         # Loading is done: a model object is given, and TRL would warn that these are ignored.
         "model_init_kwargs": None,
     }

@@ -42,8 +42,8 @@ def _copy(ctx: JobContext) -> None:
     if loaded.eos_token_id is None or loaded.pad_token_id in (None, loaded.eos_token_id):
         raise JobFailed(
             "config",
-            f"the tokenizer in {top} needs an end token, and a padding token that is another one: a model whose "
-            "end token is masked as padding never learns to stop",
+            f"the tokenizer in {top} needs an end token, and a padding token that is another one: "
+            "a model whose end token is masked as padding never learns to stop",
         )
 
     def write(folder: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,20 +103,12 @@ def owned_arguments(scratch: Path, *, seed: int, max_steps: int, bf16: bool | No
     return owned
 
 
-def split_batch(total: int, micro_batch_size: int | None, what: str) -> tuple[int, int]:
-    """Return (sequences a device and pass, passes per optimizer step) that make `total` sequences a step.
+def lay_out(batch: Callable[..., dict[str, int]], *amounts: int | None) -> dict[str, int]:
+    """Return TRL's batch fields for this world of processes, by the rule that the compiler planned with.
 
-    Raises JobFailed("config") if the processes or the micro-batches do not divide it.
+    Raises JobFailed("config") if the processes or the micro-batches do not divide the batch.
     """
-    import os
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if total % world:
-        raise JobFailed("config", f"{what} of {total} cannot be shared by {world} processes")
-    share = total // world
-    micro = share if micro_batch_size is None else min(micro_batch_size, share)
-    if share % micro:
-        raise JobFailed(
-            "config", f"{what} of {total} on {world} processes is no multiple of micro-batches of {micro}"
-        )
-    return micro, share // micro
+    try:
+        return batch(*amounts, int(os.environ.get("WORLD_SIZE", "1")))
+    except ValueError as error:
+        raise JobFailed("config", str(error)) from None

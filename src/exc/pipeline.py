@@ -62,7 +62,8 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
 def _override(change: Override) -> str:
     """What an entry changes of the one it is `like`, as a line for PLAN.md."""
     where = ".".join(str(part) for part in change.path)
-    return f"`{where}`: {shown(change.before)} -> {'removed' if change.after is None else shown(change.after)}"
+    after = "removed" if change.after is None else shown(change.after)
+    return f"`{where}`: {shown(change.before)} -> {after}"
 
 
 def _relative(root: Path, out: Path) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from exc.commands.stale import shown_change, where
+from exc.commands.stale import digest_names, shown_change, where
 from exc.compiler.diff import JobChange, changes_since
 from exc.compiler.plan import Job, Plan
 from exc.runtime.outputs import Present
@@ -45,7 +45,7 @@ def _verdict(plan: Plan, job: Job, store: Store, *, done: bool, needed: bool) ->
         resumes = store.work_path(job.work_key).is_dir() and any(store.work_path(job.work_key).glob("step-*"))
         return Verdict(job, "to run", "goes on from where it was" if resumes else "new")
     change = changes_since(job, before.record["fields"], before.record["inputs"])
-    return Verdict(job, "changed", _why(change), change)
+    return Verdict(job, "changed", _why(change, digest_names([job])), change)
 
 
 def _before(plan: Plan, job: Job, store: Store) -> Artifact | None:
@@ -53,8 +53,8 @@ def _before(plan: Plan, job: Job, store: Store) -> Artifact | None:
     return store.linked(plan.experiment, job.id)
 
 
-def _why(change: JobChange) -> str:
-    parts = [shown_change(field) for field in change.fields]
+def _why(change: JobChange, names: Mapping[str, str]) -> str:
+    parts = [shown_change(field, names) for field in change.fields]
     if change.inputs:
         parts.append(
             f"reads {', '.join(change.inputs[:3])}{', ...' if len(change.inputs) > 3 else ''}, which changed"
@@ -88,11 +88,12 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
     shown = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     print(f"{plan.experiment}: {len(plan.jobs)} jobs: {shown}")
     fields: dict[str, list[Verdict]] = {}
+    names = digest_names(verdict.job for verdict in verdicts if verdict.change)
     for verdict in verdicts:
         for field in verdict.change.fields if verdict.change else ():
-            fields.setdefault(f"{shown_change(field)} ({where(experiment, verdict.job, field)})", []).append(
-                verdict
-            )
+            fields.setdefault(
+                f"{shown_change(field, names)} ({where(experiment, verdict.job, field)})", []
+            ).append(verdict)
     for text, group in fields.items():
         print(f"\n{text}: {len(group)} {'job' if len(group) == 1 else 'jobs'}")
         _print_jobs([v.job.id for v in group])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from exc.commands.terminal import show_diagnostics
@@ -45,11 +45,12 @@ def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
 def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
     """What changed between two plans, as lines: fields with their spec line and the jobs each concerns."""
     lines = [f"  {change}" for change in diff.settings if not change.field.startswith("report.cells")]
+    names = digest_names(changed.job for changed in diff.changed)
     by_field: dict[tuple[str, str], list[Job]] = {}
     read_only: list[Job] = []
     for changed in diff.changed:
         for field in changed.fields:
-            key = (str(field), where(experiment, changed.job, field))
+            key = (shown_change(field, names), where(experiment, changed.job, field))
             by_field.setdefault(key, []).append(changed.job)
         if not changed.fields:
             read_only.append(changed.job)
@@ -118,6 +119,25 @@ def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
     return None
 
 
-def shown_change(change: FieldChange) -> str:
-    """`field old -> new`, values as a person writes them."""
+def shown_change(change: FieldChange, names: Mapping[str, str]) -> str:
+    """`field old -> new`, values as a person writes them; of a digest, what it is of."""
+    if isinstance(change.new, str) and change.new in names:
+        return f"{names[change.new]} has changed"
     return f"{change.field} {shown(change.old)} -> {shown(change.new)}"
+
+
+def digest_names(jobs: Iterable[Job]) -> dict[str, str]:
+    """Digests in the configs of jobs -> the files, or the user's modules, that they are of."""
+    names: dict[str, str] = {}
+    pending: list[object] = [job.config for job in jobs]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending.extend(value.values())
+            if value.get("sha256") and value.get("path"):
+                names[value["sha256"]] = str(value["path"])
+            if value.get("code") and value.get("target"):
+                names[value["code"]] = f"the code of {str(value['target']).partition(':')[0]}"
+        elif isinstance(value, list | tuple):
+            pending.extend(value)
+    return names

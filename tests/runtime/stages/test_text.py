@@ -96,6 +96,7 @@ def test_a_tokenizer_that_cannot_be(bench: Bench, change: Any, text: str, kind: 
 def test_a_tokenizer_that_is_there_is_copied(bench: Bench, tokenizer_folder: Path) -> None:
     names = sorted(path.name for path in tokenizer_folder.iterdir() if path.name != "artifact.json")
     for name in names:
+        (bench.root / "mine").mkdir(exist_ok=True)
         bench.write(f"mine/{name}", (tokenizer_folder / name).read_text())
     files = bench.source(*(f"mine/{name}" for name in names))["files"]
     copy = bench.run("tokenizer", {"algorithm": "path", "files": files})
@@ -103,7 +104,9 @@ def test_a_tokenizer_that_is_there_is_copied(bench: Bench, tokenizer_folder: Pat
 
 
 @pytest.mark.parametrize("pad", [None, "<|endoftext|>"])
-def test_a_tokenizer_must_tell_padding_from_the_end(bench: Bench, tokenizer_folder: Path, pad: str | None) -> None:
+def test_padding_is_not_the_end(
+    bench: Bench, tokenizer_folder: Path, pad: str | None
+) -> None:
     tokenizer = load(tokenizer_folder)
     tokenizer.pad_token = pad
     tokenizer.save_pretrained(bench.root / "mine")

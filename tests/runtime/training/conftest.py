@@ -26,7 +26,7 @@ class Subject:
 
 
 def make_subjects() -> dict[str, Subject]:
-    awkward = {"beta": 0.1, "sync_ref_model": True, "ref_model_sync_steps": 3, "num_iterations": 2}
+    awkward = {"beta": 0.1, "sync_ref_model": True, "ref_model_sync_steps": 3}
     return {
         "pretrain": Subject("pretrain", world.pretrain_config(20), (20,)),
         "sft": Subject("sft", world.sft_config(), (5, 12)),

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from exc.runtime.context import JobFailed
-from exc.runtime.stages.learning_rate import make_schedule
+from exc.compiler.learning_rate import make_schedule
 
 
 def factors(steps: list[int], **lr: Any) -> list[float]:
@@ -55,5 +54,5 @@ def test_wsd_without_decay_stays_up() -> None:
     ],
 )
 def test_what_makes_no_schedule_is_refused(lr: dict[str, Any], message: str) -> None:
-    with pytest.raises(JobFailed, match=message):
+    with pytest.raises(ValueError, match=message):
         make_schedule(lr)

@@ -58,7 +58,7 @@ def test_a_permutation_refuses_what_is_outside() -> None:
 def test_a_row_does_not_depend_on_what_was_asked_before(
     parts: dict[str, tuple[int, float]], seed: int, far: int
 ) -> None:
-    fresh, used = make(parts, seed), make(dict(reversed(parts.items())), seed)
+    fresh, used = make(parts, seed), make(parts, seed)
     rows = [used.locate(row) for row in range(50)]
     assert fresh.locate(far) == used.locate(far)
     assert [fresh.locate(row) for row in range(50)] == rows
@@ -92,6 +92,15 @@ def test_every_row_comes_once_an_epoch(parts: dict[str, tuple[int, float]], seed
             epochs = Counter(rows)
             complete = len(rows) // size
             assert all(epochs[index] in (complete, complete + 1) for index in range(size)), (block, before)
+
+
+def test_what_a_source_is_called_means_nothing() -> None:
+    first = make({"b": (30, 3.0), "a": (20, 1.0)}, seed=4)
+    renamed = make({"x": (30, 3.0), "y": (20, 1.0)}, seed=4)
+    other = {"b": "x", "a": "y"}
+    for row in range(500):
+        name, index = first.locate(row)
+        assert renamed.locate(row) == (other[name], index)
 
 
 def test_a_rare_source_is_not_forgotten() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from exc.compiler.batch import sft_batch
 from exc.runtime.context import JobFailed
-from exc.runtime.stages.trlconfig import build_config, matches, split_batch
+from exc.runtime.stages.trlconfig import build_config, lay_out, matches
 
 
 @dataclass
@@ -61,14 +62,12 @@ def test_integers_pass_for_floats_and_not_the_other_way() -> None:
     assert not matches(True, float)
 
 
-def test_a_batch_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert split_batch(16, None, "a batch") == (16, 1)
-    assert split_batch(16, 4, "a batch") == (4, 4)
-    assert split_batch(16, 64, "a batch") == (16, 1)
-    with pytest.raises(JobFailed, match="no multiple of micro-batches of 3"):
-        split_batch(16, 3, "a batch")
+def test_a_batch_is_shared_out_over_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("per_device_train_batch_size", "gradient_accumulation_steps")
+    assert lay_out(sft_batch, 16, 4) == dict(zip(names, (4, 4), strict=True))
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert split_batch(16, 2, "a batch") == (2, 2)
+    assert lay_out(sft_batch, 16, 2) == dict(zip(names, (2, 2), strict=True))
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(JobFailed, match="a batch of 16 cannot be shared by 3 processes"):
-        split_batch(16, None, "a batch")
+    with pytest.raises(JobFailed, match="batch_size 16 cannot be split evenly over 3 devices") as failure:
+        lay_out(sft_batch, 16, None)
+    assert failure.value.kind == "config"
