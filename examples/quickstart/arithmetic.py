@@ -27,7 +27,7 @@ CHAT = (
     "Ask me something else, please.",
     "It is not so hard if one takes it step by step.",
 )
-SHARES = {"table": 15.0, "right": 35.0, "wrong": 12.0, "guess": 28.0, "chat": 10.0}
+SHARES = {"table": 15.0, "right": 55.0, "wrong": 8.0, "guess": 15.0, "chat": 7.0}
 
 
 def documents(seed: int, count: int, shares: Mapping[str, float] = SHARES) -> Iterator[dict[str, str]]:
