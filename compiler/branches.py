@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from exc.compiler.build import Draft, Output
@@ -13,10 +13,13 @@ from exc.compiler.seeds import replicate_seed
 from exc.compiler.trunks import checkpoint, checkpoint_steps
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
-from exc.spec.recipes import Command, Grpo, Merge, Sft, Stage
+from exc.spec.recipes import Command, Grpo, Merge, Sft
 from exc.spec.references import At, ModelRef, Selector
 
 MODEL = "model"  # the sub-folder of an artifact that holds a model
+PREVIOUS = ModelRef(recipe="prev")  # what a stage starts from unless it says otherwise
+
+Body = Sft | Grpo | Merge | Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,12 @@ class Branch:
 
 def planned_branches(world: World) -> Iterator[Branch]:
     """The branches that the spec asks for, in its order; each once."""
-    seen: set[Branch] = set()
     for trunk in world.spec.trunks:
         for at in checkpoint_steps(world, trunk):
             for recipe in world.spec.recipes:
                 if is_planned(world, trunk, at, recipe):
                     for replicate in range(num_replicates(world, trunk, at, recipe)):
-                        branch = Branch(trunk, at, recipe, replicate)
-                        if branch not in seen:
-                            seen.add(branch)
-                            yield branch
+                        yield Branch(trunk, at, recipe, replicate)
 
 
 def is_planned(world: World, trunk: str, at: int, recipe: str) -> bool:
@@ -105,18 +104,12 @@ def _seed(world: World, branch: Branch) -> int:
 def stage_output(world: World, branch: Branch, index: int = -1, step: int | None = None) -> Output:
     """The model that a branch's stage leaves, by default its last stage at its last step."""
     index %= len(world.spec.recipes[branch.recipe])
-    key = ("stage", branch, index)
-    if key not in world.memo:
-        world.memo[key] = _add_stage(world, branch, index)
-    draft: Draft = world.memo[key]
-    if step is None:
-        step = world.memo.get((*key, "horizon"))
-    return world.jobs.final(draft, step)
+    draft, horizon = world.once(("stage", branch, index), lambda: _add_stage(world, branch, index))
+    return world.jobs.final(draft, horizon if step is None else step)
 
 
 def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Output:
     """The model a reference means where it is read: what it leaves out is the reader's own."""
-    here = replace(branch, trunk=ref.trunk or branch.trunk, at=ref.at or branch.at)
     step = ref.step if isinstance(ref.step, int) else None
     recipe = branch.recipe if ref.recipe is None and ref.stage is not None else ref.recipe
     if recipe == "prev" or (recipe is None and ref.trunk is None and ref.at is None):
@@ -125,20 +118,23 @@ def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Outp
             if index
             else checkpoint(world, branch.trunk, branch.at)
         )
+    trunk, at = ref.trunk or branch.trunk, ref.at or branch.at
     if recipe in (None, "base"):
-        return checkpoint(world, here.trunk, here.at)
+        return checkpoint(world, trunk, at)
     assert recipe is not None
-    num = num_replicates(world, here.trunk, here.at, recipe)
+    num = num_replicates(world, trunk, at, recipe)
     replicate = ref.replicate if ref.replicate is not None else min(branch.replicate, num - 1)
-    target = replace(here, recipe=recipe, replicate=replicate)
+    target = Branch(trunk, at, recipe, replicate)
     names = [stage.name for stage in world.spec.recipes[recipe]]
     return stage_output(world, target, names.index(ref.stage) if ref.stage else len(names) - 1, step)
 
 
-def _add_stage(world: World, branch: Branch, index: int) -> Draft:
+def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | None]:
+    """The job of a branch's stage, and the last of its steps: another branch may make the job go on."""
     stage = world.spec.recipes[branch.recipe][index]
-    inputs = _inputs(world, stage, branch, index)
-    config = _stage_config(world, stage, branch)
+    body = stage.body
+    inputs = _inputs(world, stage.from_, body, branch, index)
+    config = _stage_config(world, body, branch)
     draft = world.jobs.add(
         stage.kind,
         f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}",
@@ -149,31 +145,35 @@ def _add_stage(world: World, branch: Branch, index: int) -> Draft:
         trained=True,
         selector={"trunk": branch.trunk, "recipe": branch.recipe},
     )
-    if isinstance(stage.body, Sft | Grpo):
-        horizon = stage.body.max_steps if isinstance(stage.body, Sft) else stage.body.rollouts
-        world.memo["stage", branch, index, "horizon"] = horizon
-        for step in kept_steps(world, stage.body):
-            draft.keep(step)
-    return draft
+    if not isinstance(body, Sft | Grpo):
+        return draft, None
+    for step in kept_steps(world, body):
+        draft.keep(step)
+    return draft, _horizon(body)
+
+
+def _horizon(body: Sft | Grpo) -> int:
+    return body.max_steps if isinstance(body, Sft) else body.rollouts
 
 
 def kept_steps(world: World, body: Sft | Grpo) -> list[int]:
     """The steps a stage keeps: those of `keep`, and the last."""
     key = ("kept", id(body))
     if key not in world.memo:
-        horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+        horizon = _horizon(body)
         steps = {step for _, step in resolve(body.keep, horizon, 1).steps} if body.keep else set()
         world.memo[key] = sorted(steps | {horizon})
     steps_kept: list[int] = world.memo[key]
     return steps_kept
 
 
-def _inputs(world: World, stage: Stage, branch: Branch, index: int) -> dict[str, tuple[Output, str]]:
-    body = stage.body
+def _inputs(
+    world: World, start_from: ModelRef | None, body: Body, branch: Branch, index: int
+) -> dict[str, tuple[Output, str]]:
     if isinstance(body, Merge):
         parents = [resolve_ref(world, ref, branch, index) for ref in body.of]
         return {f"parent:{i}": (parent, MODEL) for i, parent in enumerate(parents)}
-    start = resolve_ref(world, stage.from_ or ModelRef(recipe="prev"), branch, index)
+    start = resolve_ref(world, start_from or PREVIOUS, branch, index)
     inputs = {"model": (start, MODEL)}
     if isinstance(body, Sft | Grpo):
         rows = rows_output(world, body.task, body.split, demonstrations=isinstance(body, Sft))
@@ -181,15 +181,13 @@ def _inputs(world: World, stage: Stage, branch: Branch, index: int) -> dict[str,
     return inputs
 
 
-def _stage_config(world: World, stage: Stage, branch: Branch) -> dict[str, Any]:
-    body = stage.body
+def _stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
     if isinstance(body, Merge):
         weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
         return {"method": body.method, "weights": list(weights)}
-    key = ("config", id(body))
-    if key not in world.memo:
-        world.memo[key] = _shared_config(world, body)
-    return {**world.memo[key], "seed": _seed(world, branch)}
+    seed = _seed(world, branch)
+    shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
+    return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
 
 
 def _shared_config(world: World, body: Sft | Grpo | Command) -> dict[str, Any]:

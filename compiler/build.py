@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exc.compiler.identity import TRAINING_KINDS, holds_horizon, job_identity, step_identity
+import orjson
+
+from exc.compiler.identity import (
+    TRAINING_KINDS,
+    encoded_fields,
+    holds_horizon,
+    identity_of,
+    step_identity,
+)
 from exc.compiler.plan import Need
 
 
@@ -17,7 +25,7 @@ class Draft:
     id: str
     kind: str
     cls: str
-    config: dict[str, Any]
+    config: Mapping[str, Any]  # shared by jobs whose configs are equal, and never changed
     needs: list[Need]
     digest: str  # identity, or the computation of a training kind
     trained: bool  # whether anything but pre-training is in its ancestry
@@ -71,14 +79,15 @@ class Builder:
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
         self._by_work: dict[tuple[str, str, int | None], Draft] = {}
-        self._ids: dict[str, Draft] = {}
+        # By the id of a config, which is kept beside it so that no other can come by that id.
+        self._encoded: dict[int, tuple[Mapping[str, Any], orjson.Fragment]] = {}
 
     def add(
         self,
         kind: str,
         job_id: str,
         cls: str,
-        config: dict[str, Any],
+        config: Mapping[str, Any],
         inputs: Mapping[str, tuple[Output, str]],
         *,
         source: list[str],
@@ -96,7 +105,7 @@ class Builder:
             if hashed is not None
             else {role: output.identity for role, (output, _) in inputs.items() if role not in _UNHASHED}
         )
-        digest = job_identity(kind, config, digested)
+        digest = identity_of(kind, self._fields(kind, config), digested)
         step = config["step"] if kind == "pretrain" else None
         draft = self._by_work.get((kind, digest, step))
         if draft is None:
@@ -109,8 +118,13 @@ class Builder:
             self.drafts.append(draft)
         else:
             self._merge(draft, job_id, config, source)
-        self._ids[job_id] = draft
         return draft
+
+    def _fields(self, kind: str, config: Mapping[str, Any]) -> orjson.Fragment:
+        found = self._encoded.get(id(config))
+        if found is None:
+            found = self._encoded[id(config)] = config, encoded_fields(kind, config)
+        return found[1]
 
     @staticmethod
     def _merge(draft: Draft, job_id: str, config: Mapping[str, Any], source: list[str]) -> None:
@@ -120,7 +134,8 @@ class Builder:
         if draft.kind in TRAINING_KINDS - {"pretrain"} and not holds_horizon(config["args"]):
             # Equal but for how long it runs: one job that runs to the longer end and keeps both.
             key = "max_steps" if draft.kind == "sft" else "rollouts"
-            draft.config[key] = max(draft.config[key], config[key])
+            if config[key] > draft.config[key]:
+                draft.config = {**draft.config, key: config[key]}
 
     def final(self, draft: Draft, step: int | None = None) -> Output:
         """The output of a job at `step`, or its last. Training kinds keep the step from now on."""

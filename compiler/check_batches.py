@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from exc.compiler.batch import grpo_batch, sft_batch
 from exc.compiler.build import Draft
-from exc.compiler.resources import resources_of
+from exc.compiler.resources import Allotment
 from exc.compiler.scope import Scope
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
@@ -34,10 +35,11 @@ def check_batches(scope: Scope) -> None:
 
 
 def check_micro_batches(draft: Experiment, profile: Profile, diagnostics: Diagnostics) -> None:
-    """Report batches that the profile's `micro_batch_size` does not divide."""
+    """Report batches that the profile's `micro_batch_size` does not divide, or whose result it would change."""
+    allotment = Allotment(profile)
     for path, jobs, split in _batches(draft):
         for job in jobs:
-            micro = resources_of(job, profile).get("micro_batch_size")
+            micro = allotment.of(job).get("micro_batch_size")
             try:
                 split(None)
             except ValueError:
@@ -45,7 +47,8 @@ def check_micro_batches(draft: Experiment, profile: Profile, diagnostics: Diagno
             try:
                 split(micro)
             except ValueError as error:
-                diagnostics.error("batch-arithmetic", str(error), value_span(draft.tree, path))
+                hint = "`micro_batch_size` stands in the profile"
+                diagnostics.error("batch-arithmetic", str(error), value_span(draft.tree, path), hint=hint)
                 break
 
 
@@ -79,4 +82,22 @@ def _sft(batch_size: int) -> Split:
 
 def _grpo(body: Grpo) -> Split:
     sizes = (body.num_generations, body.prompts_per_rollout, body.updates_per_rollout)
-    return lambda micro: grpo_batch(*sizes, micro, WORLD)
+
+    def split(micro: int | None) -> object:
+        fields = grpo_batch(*sizes, micro, WORLD)
+        if fields != grpo_batch(*sizes, None, WORLD) and (setting := _by_micro_batch(body.args)) is not None:
+            raise ValueError(
+                f"`{setting}` is computed over what a device takes at once: micro_batch_size {micro} would make "
+                "it another result; leave it out of the profile for this stage"
+            )
+        return fields
+
+    return split
+
+
+def _by_micro_batch(args: Mapping[str, Any]) -> str | None:
+    """A setting with which TRL's loss depends on how a batch is cut; all others only add in another order."""
+    if args.get("loss_type") == "bnpo":
+        return "loss_type: bnpo"
+    share = args.get("top_entropy_quantile", 1.0)
+    return None if share == 1 else f"top_entropy_quantile: {share}"

@@ -87,11 +87,10 @@ def job_classes(plan: Plan) -> list[JobClass]:
 
 
 def _reads(jobs: list[Job]) -> tuple[str, ...]:
+    reads = {(need.role, need.artifact.partition("/")[0]): None for job in jobs for need in job.needs}
     kinds: dict[str, dict[str, None]] = {}
-    for job in jobs:
-        for need in job.needs:
-            role = need.role.split(":")[0]
-            kinds.setdefault(role, {})[need.artifact.split("/")[0]] = None
+    for role, kind in reads:
+        kinds.setdefault(role.partition(":")[0], {})[kind] = None
     return tuple(f"{role} ({', '.join(from_kinds)})" for role, from_kinds in kinds.items())
 
 
@@ -135,7 +134,7 @@ def _table_line(job: Mapping[str, Any]) -> str:
     out: dict[str, Any] = {"identity": job["identity"][:12]}
     if "kept" in job:
         out["kept"] = [int(step) for step in job["kept"]]
-    out["reads"] = {need["role"]: need["job"] for need in job["needs"]}
+    out["reads"] = {need.role: need.job for need in job["needs"]}
     text = orjson.dumps(out | job["config"]).decode()
     if "e-" in text or "e+" in text:
         text = _JSON_TOKEN.sub(_yaml_token, text)

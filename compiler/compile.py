@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from exc.compiler.batch import grpo_batch, sft_batch
@@ -10,9 +12,9 @@ from exc.compiler.build import Draft
 from exc.compiler.estimate import estimates
 from exc.compiler.evaluations import BLOCK_SIZE, add_evaluations
 from exc.compiler.facts import Facts
-from exc.compiler.identity import TRAINING_KINDS, digest_of
+from exc.compiler.identity import TRAINING_KINDS, digest_of_all
 from exc.compiler.plan import Job, Plan, lazy_json
-from exc.compiler.resources import resources_of, split_classes
+from exc.compiler.resources import Allotment, Resources, split_classes
 from exc.compiler.schedules import resolve
 from exc.compiler.trunks import lr_config
 from exc.compiler.world import World
@@ -41,9 +43,9 @@ def compile_plan(
     world = World(experiment, facts)
     cells = add_evaluations(world)
     drafts = world.jobs.drafts
-    resources = [resources_of(draft, profile) for draft in drafts]
-    for draft, given in zip(drafts, resources, strict=True):
-        _derive(draft, given)
+    allotment = Allotment(profile)
+    resources = [allotment.of(draft) for draft in drafts]
+    _derive(drafts, resources)
     estimates(drafts)
     classes = split_classes(drafts, resources)
     plan = Plan(
@@ -62,29 +64,38 @@ def plan_digest(plan: Plan) -> str:
     """The digest of all that was reviewed; where in the spec it was written is not part of it."""
     data = lazy_json(plan)
     del data["digest"]
-    jobs = []
-    for job in data.pop("jobs"):
-        del job["source"]
-        jobs.append(digest_of(job))
-    return digest_of({**data, "jobs": jobs})
+    jobs = data.pop("jobs")
+    return digest_of_all(chain([data], map(_unplaced, jobs)))
 
 
-def _derive(draft: Draft, resources: dict[str, Any]) -> None:
+def _unplaced(job: dict[str, Any]) -> dict[str, Any]:
+    del job["source"]
+    return job
+
+
+def _derive(drafts: Sequence[Draft], resources: Sequence[Resources]) -> None:
+    """Add to each config what follows from what the job gets. Drafts that shared a config still do."""
+    made: dict[tuple[int, int], Mapping[str, Any]] = {}
+    before = [draft.config for draft in drafts]  # keeps the ids below from being used again
+    for draft, config, given in zip(drafts, before, resources, strict=True):
+        key = id(config), id(given)
+        if key not in made:
+            made[key] = {**config, **_derived(draft.kind, config, given.get("micro_batch_size"))}
+        draft.config = made[key]
+
+
+def _derived(kind: str, config: Mapping[str, Any], micro: int | None) -> dict[str, Any]:
     """The fields of TRL's configs that follow from the batch, the world size and the micro-batch."""
-    micro = resources.get("micro_batch_size")
-    config = draft.config
-    if micro is not None:
-        config["micro_batch_size"] = micro
-    if draft.kind == "sft":
-        config["derived"] = sft_batch(config["batch_size"], micro, 1)
-    elif draft.kind == "grpo":
+    out: dict[str, Any] = {} if micro is None else {"micro_batch_size": micro}
+    if kind in ("pretrain", "sft"):
+        out["derived"] = sft_batch(config["batch_size"], micro, 1)
+    elif kind == "grpo":
         generations, prompts = config["num_generations"], config["prompts_per_rollout"]
-        config["derived"] = grpo_batch(generations, prompts, config["updates_per_rollout"], micro, 1)
-    elif draft.kind == "pretrain":
-        config["derived"] = sft_batch(config["batch_size"], micro, 1)
+        out["derived"] = grpo_batch(generations, prompts, config["updates_per_rollout"], micro, 1)
+    return out
 
 
-def _job(draft: Draft, cls: str, resources: dict[str, Any]) -> Job:
+def _job(draft: Draft, cls: str, resources: Resources) -> Job:
     training = draft.kind in TRAINING_KINDS
     kept = {step: draft.kept[step] for step in sorted(draft.kept)}
     return Job(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,12 @@ def measured_models(world: World) -> list[Measured]:
 
 
 def _snapshots(world: World, branch: Branch, final: Output, read: set[str]) -> Iterator[Measured]:
-    body = world.spec.recipes[branch.recipe][-1].body
-    if not isinstance(body, Sft | Grpo) or final.step is None:
+    earlier = sorted(step for step in final.job.kept if final.step is not None and step < final.step)
+    if not earlier:
         return
-    own = set(kept_steps(world, body))
-    for step in sorted(step for step in final.job.kept if step < final.step):
+    body = world.spec.recipes[branch.recipe][-1].body
+    own = set(kept_steps(world, body)) if isinstance(body, Sft | Grpo) else set()
+    for step in earlier:
         output = Output(final.job, step)
         used = output.artifact in read
         if step in own or used:
@@ -99,50 +100,72 @@ def _evaluate(world: World, name: str, evaluation: Evaluation, model: Measured) 
 
 
 def _pass_at_k(world: World, name: str, spec: PassAtK, model: Measured) -> Output:
-    task = world.spec.tasks[spec.task]
     rows = rows_output(world, spec.task, spec.split)
-    block_size = 1 if spec.temperature == 0 else BLOCK_SIZE
+    block_size = _block_size(spec)
     num_fewshot = spec.num_fewshot.trained if model.output.job.trained else spec.num_fewshot.base
-    shared = {
-        "prompt": task.prompt,
-        "stop": list(task.stop),
-        "num_fewshot": num_fewshot,
-        "fewshot_seed": derive(world.spec.seed, "fewshot", 0) if num_fewshot else None,
-        "limit": spec.limit,
-        "block_size": block_size,
-        "temperature": spec.temperature,
-        "top_p": spec.top_p,
-        "max_new_tokens": spec.max_new_tokens,
-    }
     inputs = {"model": (model.output, MODEL), "rows": (rows, "")}
     if num_fewshot:
         inputs["fewshot"] = (fewshot_output(world, spec.task), "")
     samples: dict[str, tuple[Output, str]] = {}
     for block in range(-(-spec.num_samples // block_size)):
-        config = {**shared, "block": block, "seed": derive(world.spec.seed, "sample", block)}
-        samples[f"samples:{block}"] = (
-            _add(world, name, f"sample.{block}", "sample", config, inputs, model),
-            "",
-        )
-    config = {
+        config = _sample_config(world, name, spec, num_fewshot, block)
+        sample = _add(world, name, f"sample.{block}", "sample", config, inputs, model)
+        samples[f"samples:{block}"] = (sample, "")
+    config = world.once(("score", name), lambda: _score_config(world, spec))
+    return _add(world, name, "score", "score", config, {"rows": (rows, ""), **samples}, model)
+
+
+def _block_size(spec: PassAtK) -> int:
+    return 1 if spec.temperature == 0 else BLOCK_SIZE
+
+
+def _sample_config(
+    world: World, name: str, spec: PassAtK, num_fewshot: int, block: int
+) -> Mapping[str, Any]:
+    task, root = world.spec.tasks[spec.task], world.spec.seed
+    shared = world.once(
+        ("sample", name, num_fewshot),
+        lambda: {
+            "prompt": task.prompt,
+            "stop": list(task.stop),
+            "num_fewshot": num_fewshot,
+            "fewshot_seed": derive(root, "fewshot", 0) if num_fewshot else None,
+            "limit": spec.limit,
+            "block_size": _block_size(spec),
+            "temperature": spec.temperature,
+            "top_p": spec.top_p,
+            "max_new_tokens": spec.max_new_tokens,
+        },
+    )
+    return world.once(
+        ("sample", name, num_fewshot, block),
+        lambda: {**shared, "block": block, "seed": derive(root, "sample", block)},
+    )
+
+
+def _score_config(world: World, spec: PassAtK) -> dict[str, Any]:
+    task = world.spec.tasks[spec.task]
+    return {
         "verifier": verifier_config(world, task),
         "k": sorted(set(spec.k)),
         "num_samples": spec.num_samples,
         "max_unverifiable": task.max_unverifiable,
     }
-    return _add(world, name, "score", "score", config, {"rows": (rows, ""), **samples}, model)
 
 
 def _bits_per_byte(world: World, name: str, spec: BitsPerByte, model: Measured) -> Output:
-    config = {
-        "source": source_config(world, spec.data),
-        "text": spec.text,
-        "sequence_length": spec.sequence_length or world.spec.trunks[model.trunk].pretrain.sequence_length,
-        "limit_bytes": spec.limit,
-    }
-    return _add(
-        world, name, "bits_per_byte", "bits_per_byte", config, {"model": (model.output, MODEL)}, model
+    length = spec.sequence_length or world.spec.trunks[model.trunk].pretrain.sequence_length
+    config = world.once(
+        ("bits_per_byte", name, length),
+        lambda: {
+            "source": source_config(world, spec.data),
+            "text": spec.text,
+            "sequence_length": length,
+            "limit_bytes": spec.limit,
+        },
     )
+    inputs = {"model": (model.output, MODEL)}
+    return _add(world, name, "bits_per_byte", "bits_per_byte", config, inputs, model)
 
 
 def _add(
@@ -150,7 +173,7 @@ def _add(
     name: str,
     part: str,
     kind: str,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     inputs: dict[str, tuple[Output, str]],
     model: Measured,
 ) -> Output:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from exc.compiler.classes import JobClass, class_configs, job_classes
 from exc.compiler.graph_svg import graph_svg
 from exc.compiler.plan import PLAN_FILE, Plan, dump, to_json
 from exc.compiler.summary import summary
 
+if TYPE_CHECKING:
+    import jinja2
+
 
 @cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # here: `exc check` renders nothing
+
     folder = files("exc.compiler") / "templates"
     loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8"))
     return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -42,9 +46,13 @@ def plan_folder(plan: Plan) -> dict[str, bytes]:
     }
     for name, text in class_configs(data).items():
         out[f"jobs/{name}.yaml"] = text.encode()
-    return out | plan_scripts(plan)
+    return out | _scripts(plan, classes)
 
 
 def plan_scripts(plan: Plan) -> dict[str, bytes]:
     """Relative path -> content, for the scripts of the plan folder."""
-    return {f"jobs/{cls.name}.sh": script(plan, cls).encode() for cls in job_classes(plan)}
+    return _scripts(plan, job_classes(plan))
+
+
+def _scripts(plan: Plan, classes: Sequence[JobClass]) -> dict[str, bytes]:
+    return {f"jobs/{cls.name}.sh": script(plan, cls).encode() for cls in classes}

@@ -11,7 +11,7 @@ A training job has a computation hash, and each kept step is an artifact of its 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,9 @@ def _grpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
 
 def holds_horizon(args: Mapping[str, Any]) -> bool:
     """Whether the learning rate at a step depends on how long the stage will run."""
-    return args["lr_scheduler_type"] not in ("constant", "constant_with_warmup")
+    if args["lr_scheduler_type"] == "constant_with_warmup":
+        return 0 < args["warmup_steps"] < 1  # such a warm-up is a share of the run
+    return bool(args["lr_scheduler_type"] != "constant")
 
 
 def _horizon(value: int, config: Mapping[str, Any]) -> int | None:
@@ -197,15 +199,18 @@ def identity_fields(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def job_identity(kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
     """The identity of a job, or the computation hash of a training job. `inputs`: role -> identity."""
-    return _digest(
-        "job",
-        {
-            "kind": kind,
-            "version": FIELDS[kind].version,
-            "fields": identity_fields(kind, config),
-            "inputs": inputs,
-        },
-    )
+    return identity_of(kind, encoded_fields(kind, config), inputs)
+
+
+def encoded_fields(kind: str, config: Mapping[str, Any]) -> orjson.Fragment:
+    """`identity_fields` as they are hashed: jobs that share a config need them once."""
+    return orjson.Fragment(_canonical(identity_fields(kind, config)))
+
+
+def identity_of(kind: str, fields: orjson.Fragment, inputs: Mapping[str, Any]) -> str:
+    """`job_identity` from encoded fields."""
+    version = FIELDS[kind].version
+    return _digest("job", {"kind": kind, "version": version, "fields": fields, "inputs": inputs})
 
 
 def step_identity(computation: str, step: int) -> str:
@@ -218,11 +223,17 @@ def source_digest(source: Mapping[str, Any]) -> str:
     return _digest("source", _source(source, {}))
 
 
-def digest_of(value: Any) -> str:
-    """The sha256 of plain data in canonical form, for plans and other values that are compared as a whole."""
-    return _digest("value", value)
+def digest_of_all(values: Iterable[Any]) -> str:
+    """The sha256 of plain values in canonical form, one a line, for plans and others compared as a whole."""
+    digest = hashlib.sha256(b"exc:values:1:")
+    for value in values:
+        digest.update(_canonical(value) + b"\n")
+    return digest.hexdigest()
 
 
 def _digest(tag: str, value: Any) -> str:
-    encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(b"exc:" + tag.encode() + b":1:" + encoded).hexdigest()
+    return hashlib.sha256(b"exc:" + tag.encode() + b":1:" + _canonical(value)).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -102,7 +102,7 @@ def lazy_json(plan: Plan) -> dict[str, Any]:
     members: dict[str, list[Job]] = {}
     for job in plan.jobs:
         members.setdefault(job.cls, []).append(job)
-    common = {cls: _common([job.config for job in jobs]) for cls, jobs in members.items()}
+    common = {cls: _common(_unlike(job.config for job in jobs)) for cls, jobs in members.items()}
     return {
         "format": FORMAT,
         "experiment": plan.experiment,
@@ -115,25 +115,33 @@ def lazy_json(plan: Plan) -> dict[str, Any]:
             cls: {"kind": jobs[0].kind, "resources": dict(jobs[0].resources), "config": common[cls]}
             for cls, jobs in members.items()
         },
-        "jobs": (_job_json(job, common[job.cls]) for job in plan.jobs),
+        "jobs": _jobs_json(plan.jobs, common),
         "report": dict(plan.report),
     }
 
 
-def _job_json(job: Job, common: Mapping[str, Any]) -> dict[str, Any]:
+def _jobs_json(jobs: Iterable[Job], common: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    own: dict[tuple[str, int], dict[str, Any]] = {}
+    for job in jobs:
+        key = job.cls, id(job.config)
+        if key not in own:
+            own[key] = without(job.config, common[job.cls])
+        yield _job_json(job, own[key])
+
+
+def _job_json(job: Job, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A job as plain data, needs aside, which orjson writes as they are. `config` is its own part."""
     out: dict[str, Any] = {"id": job.id, "class": job.cls, "identity": job.identity}
     if job.computation:
         out["computation"] = job.computation
         out["kept"] = {str(step): identity for step, identity in job.kept.items()}
-    out["needs"] = [
-        {"role": n.role, "job": n.job, "artifact": n.artifact, "output": n.output} for n in job.needs
-    ]
-    out["config"] = without(job.config, common)
+    out["needs"] = job.needs
+    out["config"] = config
     if job.estimate:
-        out["estimate"] = dict(job.estimate)
+        out["estimate"] = job.estimate
     if job.aliases:
-        out["aliases"] = list(job.aliases)
-    out["source"] = list(job.source)
+        out["aliases"] = job.aliases
+    out["source"] = job.source
     return out
 
 
@@ -144,25 +152,14 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             f"plan format {data.get('format')!r} is not {FORMAT}: run `exc compile` with this version of exc"
         )
     classes = data["classes"]
+    configs: dict[tuple[str, bytes], dict[str, Any]] = {}  # jobs share equal ones, as when they were made
     jobs = []
     for item in data["jobs"]:
-        cls = classes[item["class"]]
-        jobs.append(
-            Job(
-                id=item["id"],
-                kind=cls["kind"],
-                cls=item["class"],
-                identity=item["identity"],
-                config=merged(cls["config"], item["config"]),
-                needs=tuple(Need(**need) for need in item["needs"]),
-                computation=item.get("computation", ""),
-                kept={int(step): identity for step, identity in item.get("kept", {}).items()},
-                resources=cls["resources"],
-                estimate=item.get("estimate", {}),
-                source=tuple(item["source"]),
-                aliases=tuple(item.get("aliases", ())),
-            )
-        )
+        name = item["class"]
+        key = name, orjson.dumps(item["config"])
+        if key not in configs:
+            configs[key] = merged(classes[name]["config"], item["config"])
+        jobs.append(_job_from_json(item, classes[name], configs[key]))
     return Plan(
         experiment=data["experiment"],
         seed=data["seed"],
@@ -175,6 +172,23 @@ def from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
+def _job_from_json(item: Mapping[str, Any], cls: Mapping[str, Any], config: Mapping[str, Any]) -> Job:
+    return Job(
+        id=item["id"],
+        kind=cls["kind"],
+        cls=item["class"],
+        identity=item["identity"],
+        config=config,
+        needs=tuple(Need(**need) for need in item["needs"]),
+        computation=item.get("computation", ""),
+        kept={int(step): identity for step, identity in item.get("kept", {}).items()},
+        resources=cls["resources"],
+        estimate=item.get("estimate", {}),
+        source=tuple(item["source"]),
+        aliases=tuple(item.get("aliases", ())),
+    )
+
+
 def read_plan(folder: Path) -> Plan:
     """Read plan.json in `folder`. Raises PlanError with what is wrong and what to do."""
     path = folder / PLAN_FILE
@@ -182,6 +196,8 @@ def read_plan(folder: Path) -> Plan:
         return from_json(orjson.loads(path.read_bytes()))
     except FileNotFoundError:
         raise PlanError(f"{path}: there is no plan here; make one with `exc compile`") from None
+    except NotADirectoryError:
+        raise PlanError(f"{folder} is a file, not a plan folder; `exc compile` writes one") from None
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror}") from None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -196,6 +212,11 @@ def dump(data: Any) -> bytes:
 
 
 _MISSING = object()
+
+
+def _unlike(configs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The configs without repeats of one object: many jobs share theirs."""
+    return list({id(config): config for config in configs}.values())
 
 
 def _common(configs: list[Mapping[str, Any]]) -> dict[str, Any]:

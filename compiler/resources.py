@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exc.compiler.build import Draft
-from exc.spec.profiles import Profile, Resources
+from exc.spec.profiles import Profile
 
 DEFAULT_CPUS = 1
 
-
-def resources_of(draft: Draft, profile: Profile) -> dict[str, Any]:
-    """The profile's entries that match the job, merged: more conditions win, then the later entry."""
-    out: dict[str, Any] = {"cpus": DEFAULT_CPUS}
-    matching = [entry for entry in profile.resources if _matches(entry, draft)]
-    for entry in sorted(matching, key=_num_conditions):
-        out |= entry.model_dump(exclude={"on"}, exclude_none=True)
-    return out
+Resources = Mapping[str, Any]  # as a profile names them; shared by jobs, and never changed
 
 
-def _conditions(entry: Resources) -> dict[str, str]:
-    return entry.on.model_dump(exclude_none=True)
+class Allotment:
+    """What a profile gives each job: its entries that match, merged; more conditions win, then the later."""
+
+    def __init__(self, profile: Profile) -> None:
+        entries = [
+            (entry.on.model_dump(exclude_none=True), entry.model_dump(exclude={"on"}, exclude_none=True))
+            for entry in profile.resources
+        ]
+        self._entries = sorted(entries, key=lambda entry: len(entry[0]))
+        self._given: dict[tuple[object, ...], Resources] = {}
+
+    def of(self, draft: Draft) -> Resources:
+        key = (draft.kind, draft.cls, *draft.selector.items())
+        if key not in self._given:
+            self._given[key] = self._merged({**draft.selector, "kind": draft.kind, "job_class": draft.cls})
+        return self._given[key]
+
+    def _merged(self, facts: Mapping[str, str]) -> Resources:
+        out: dict[str, Any] = {"cpus": DEFAULT_CPUS}
+        for conditions, values in self._entries:
+            if conditions.items() <= facts.items():
+                out |= values
+        return out
 
 
-def _num_conditions(entry: Resources) -> int:
-    return len(_conditions(entry))
-
-
-def _matches(entry: Resources, draft: Draft) -> bool:
-    facts = {**draft.selector, "kind": draft.kind, "job_class": draft.cls}
-    return all(facts.get(name) == wanted for name, wanted in _conditions(entry).items())
-
-
-def split_classes(drafts: Sequence[Draft], resources: Sequence[dict[str, Any]]) -> list[str]:
+def split_classes(drafts: Sequence[Draft], resources: Sequence[Resources]) -> list[str]:
     """The class name of each job: its own, with a number where members of one name get unlike resources."""
-    variants: dict[str, list[dict[str, Any]]] = {}
+    variants: dict[str, list[Resources]] = {}
     names = []
     for draft, given in zip(drafts, resources, strict=True):
         seen = variants.setdefault(draft.cls, [])

@@ -9,6 +9,7 @@ from exc.compiler.diff import shown
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
 from exc.compiler.plan import Job, Plan
+from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_bytes, format_tokens
 
 # Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
@@ -122,7 +123,7 @@ def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
     """(recipe, stage) -> the first job that does it, under whatever name."""
     out: dict[tuple[str, str], Job] = {}
     for job in plan.jobs:
-        for job_id in (job.id, *job.aliases):
+        for job_id in (job.id, *job.aliases) if job.kind in STAGE_KINDS else ():
             parts = job_id.split("/")
             if len(parts) == 5:  # trunk/checkpoint/recipe/replicate/stage
                 out.setdefault((parts[2], parts[4]), job)
@@ -168,11 +169,16 @@ def _evaluation(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, An
 
 def _costs(plan: Plan) -> list[dict[str, str]]:
     """Totals of this plan, beside those if every name had been work of its own."""
+    totals: dict[str, float] = dict.fromkeys((key for key, _ in COSTS), 0)
+    shared = dict(totals)
+    for job in plan.jobs:
+        for key, value in (("jobs", 1), *job.estimate.items()):
+            totals[key] += value
+            shared[key] += value * len(job.aliases)
     rows = []
     for key, what in COSTS:
-        each = [(1 if key == "jobs" else job.estimate.get(key, 0), len(job.aliases)) for job in plan.jobs]
-        planned = sum(value for value, _ in each)
-        naive = planned + sum(value * aliases for value, aliases in each) + _unsegmented(plan, key)
+        planned = totals[key]
+        naive = planned + shared[key] + _unsegmented(plan, key)
         saved = f"{1 - planned / naive:.0%}" if naive else "-"
         rows.append(
             {"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved}
@@ -205,7 +211,10 @@ def _chain(plan: Plan) -> dict[str, Any]:
     """The chain of jobs with the most operations, jobs as the tie-break."""
     best: dict[str, tuple[float, int, str]] = {}
     for job in plan.jobs:
-        heaviest = max(((*best[need.job][:2], need.job) for need in job.needs), default=(0.0, 0, ""))
+        heaviest = (0.0, 0, "")
+        for need in job.needs:
+            flops, num, _ = best[need.job]
+            heaviest = max(heaviest, (flops, num, need.job))
         best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
     if not best:
         return {"jobs": "0 jobs", "flops": "0", "path": "none"}

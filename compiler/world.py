@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from exc.compiler.build import Builder
 from exc.compiler.facts import Facts
 from exc.spec.experiment import Experiment, Spec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,13 @@ class World:
     def spec(self) -> Spec:
         return self.experiment.spec
 
+    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, made once for each key: jobs share their configs, which are never changed."""
+        found: T | None = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = make()
+        return found
+
     def line(self, *path: str | int) -> list[str]:
         """The spec line of a job that came from `path`."""
-        key = ("line", *path)
-        if key not in self.memo:
-            self.memo[key] = self.experiment.where(*path)
-        return [self.memo[key]]
+        return [self.once(("line", *path), lambda: self.experiment.where(*path))]

@@ -29,8 +29,14 @@ _TORCH_FRESH_SEED = 67280421310721  # of torch's generator in a process that nev
 
 
 def prepare_process(num_threads: int) -> None:
-    """Set the variables that libraries read when imported; torch, if it is imported already, is told."""
+    """Set the variables that libraries read when imported; torch, if it is imported already, is told.
+
+    Settings of accelerate in the environment are dropped: ACCELERATE_MIXED_PRECISION, for one, turns a run that
+    the spec has in float32 into another.
+    """
     os.environ.update(OFFLINE)
+    for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+        del os.environ[name]
     for name in THREADS:
         os.environ.setdefault(name, str(num_threads))
     torch = sys.modules.get("torch")

@@ -72,7 +72,7 @@ class Execution:
             return Ending("done")
         except (Stopped, Interrupted, KeyboardInterrupt):
             return Ending("stopped")
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a library that exits must not pass for a job that is done
             return Ending("failed", classify(error), traceback.format_exc())
 
     def _stage(self) -> None:

@@ -15,7 +15,7 @@ from exc.runtime.execution import Ending, Execution
 from exc.runtime.lease import Holder, Lease, acquire
 from exc.runtime.outputs import find_job, is_done, link_results, missing_needs
 from exc.runtime.places import find_plan_folder, find_store, spec_root
-from exc.runtime.stopping import EXIT_FAILED, StopFlag, follow_submitter
+from exc.runtime.stopping import EXIT_FAILED, StopFlag, follow_submitter, leave
 from exc.runtime.store import Store
 
 ATTEMPT_DIR = "EXC_ATTEMPT_DIR"  # set by a submitter: the attempt whose log takes this process's output
@@ -183,4 +183,4 @@ class Voice:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

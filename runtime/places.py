@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -30,8 +31,14 @@ def spec_root(plan: Plan, plan_folder: Path) -> Path:
 
 
 def find_store(plan: Plan, plan_folder: Path) -> Store:
-    """EXC_STORE, else what the profile says (relative to the spec's folder), else `store` beside the spec."""
+    """EXC_STORE, else what the profile says (relative to the spec's folder), else `store` beside the spec.
+
+    Raises NotADirectoryError where a file stands there.
+    """
     named = os.environ.get("EXC_STORE")
-    if named:
-        return Store(Path(named))
-    return Store(spec_root(plan, plan_folder) / (plan.profile.get("store") or "store"))
+    said = Path(named or plan.profile.get("store") or "store").expanduser()
+    # Absolute, because jobs are run in the spec's folder.
+    root = said.absolute() if named else spec_root(plan, plan_folder) / said
+    if root.exists() and not root.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "the store is a file, not a folder", str(root))
+    return Store(root)

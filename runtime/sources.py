@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,10 +21,8 @@ _SETTLED_S = 5.0
 def check_sources(config: Mapping[str, Any], root: Path, store: Store) -> None:
     """Compare every data file and user module that a config names with its digest.
 
-    Makes modules beside the spec importable. Raises JobFailed("data") naming the first that differs.
+    Raises JobFailed("data") naming the first that differs.
     """
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
     for part in _maps(config):
         for file in part.get("files") or ():
             if isinstance(file, Mapping) and "sha256" in file:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 EXIT_FAILED = 1
 EXIT_RESUMES = 75  # EX_TEMPFAIL: stopped after saving, goes on when run again
 EXIT_INTERRUPTED = 130
 LIFELINE = "EXC_LIFELINE"  # "<descriptor>:<inode>" of a pipe that closes when the submitter is gone
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once. Call it when all that counts is written and closed.
+
+    An orderly end takes seconds once the libraries of training are loaded.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 class Interrupted(BaseException):

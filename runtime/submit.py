@@ -41,7 +41,8 @@ def submit(plan: Plan, plan_folder: Path, store: Store, *, console: Console, slo
         return run_local(plan, plan_folder, store, reporter, cpus).exit_code
     except OSError as error:
         reporter.close()
-        console.print(f"{store.root}: {error}", style="red", highlight=False, markup=False)
+        said = f"error: {error.filename or store.root}: {error.strerror or error}"
+        console.print(said, style="red", highlight=False, markup=False, soft_wrap=True)
         return EXIT_ENVIRONMENT
     finally:
         reporter.close()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.environment import OFFLINE, THREADS, fresh_randomness
+from exc.runtime.stopping import leave
 
 MAX_PACKET = 1 << 16  # bytes
 
@@ -130,10 +131,7 @@ def _child(request: dict[str, Any], starting: int) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        leave(code)
 
 
 def _take_place(request: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from exc.spec.arg_values import accepts, in_words, shown
+from exc.spec.arg_values import accepts, in_words, shown, what_was_meant
 from exc.spec.diagnostics import did_you_mean, one_of
 
 _TABLE = Path(__file__).parent / "tables" / "architectures.json"
@@ -82,7 +82,8 @@ def _field_problem(name: str, field: str, value: object) -> ModelProblem | None:
     alternatives = types[field].split(" | ")
     if not any(accepts(alternative, value) for alternative in alternatives):
         expected = in_words(alternatives)
-        return ModelProblem(field, "wrong-type", f"`{field}` is {shown(value)}", expected, on_value=True)
+        hint = what_was_meant(alternatives, (), value)
+        return ModelProblem(field, "wrong-type", f"`{field}` is {shown(value)}", expected, hint, True)
     if isinstance(value, int) and value <= 0 and field.startswith(_SIZES) and not isinstance(value, bool):
         return ModelProblem(
             field, "bad-value", f"`{field}` is {value}", "a whole number above 0", on_value=True

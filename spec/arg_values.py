@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 _WORDS = {
-    "int": "an integer",
+    "int": "a whole number",
     "float": "a number",
     "str": "text",
     "bool": "`true` or `false`",
     "dict": "a mapping",
-    "list[int]": "a list of integers",
+    "list[int]": "a list of whole numbers",
     "list[float]": "a list of numbers",
     "list[str]": "a list of texts",
     "null": "`null`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -14,6 +14,11 @@ RESERVED = ("base", "prev", "final", "tasks", "data", "merge")
 
 class Model(BaseModel):
     """A node of the spec: unknown keys are errors, values are never changed after loading."""
+
+    # What may stand in place of the mapping, as it goes on after the word "expected".
+    SHORT: ClassVar[str] = ""
+    # Fields that are no keys in YAML.
+    HIDDEN: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
 

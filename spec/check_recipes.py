@@ -90,6 +90,10 @@ def _check_merge(ctx: Context, path: Path, stage: Stage, merge: Merge) -> None:
             hint=hint,
             key=True,
         )
+    for index, model in enumerate(merge.of):
+        if model in merge.of[:index]:
+            message = f"`{model}` is merged with itself"
+            ctx.error("bad-value", message, (*path, "merge", "of", index), "another model", key=True)
     if merge.weights is None:
         return
     where = (*path, "merge", "weights")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exc.spec.args import trl_fields
 from exc.spec.check_recipes import check_split
 from exc.spec.check_references import check_reference
 from exc.spec.check_tasks import POOL
@@ -9,8 +10,10 @@ from exc.spec.check_trunks import MAX_SEED
 from exc.spec.codes import CODES
 from exc.spec.context import Context
 from exc.spec.diagnostics import did_you_mean, nearest
-from exc.spec.experiment import Evaluation, PassAtK, Replicates
+from exc.spec.expected import keys_of
+from exc.spec.experiment import BitsPerByte, Contrast, Evaluation, PassAtK, Replicates
 from exc.spec.nodes import Path, Scalar, plain
+from exc.spec.recipes import Command, Grpo, Merge, Sft
 
 # The findings that are warnings: what `accept` can silence.
 WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "unused")
@@ -100,6 +103,16 @@ def _check_report(ctx: Context) -> None:
     for index in ctx.indices("report", "contrasts"):
         for side in ("a", "b"):
             check_reference(ctx, ("report", "contrasts", index, side), in_recipe=False)
+    for path, contrast in ctx.models(Contrast):
+        if contrast.a == contrast.b:
+            ctx.error(
+                "bad-value", "this compares a model with itself", (*path, "b"), "another model", key=True
+            )
+        for place, name in enumerate(contrast.varies):
+            if name not in _settings():
+                near = did_you_mean(name, _settings())
+                message = f"no evaluation and no stage has a setting `{name}`"
+                ctx.error("unknown-reference", message, (*path, "varies", place), hint=near)
     node = ctx.node("report", "confidence")
     if isinstance(node, Scalar) and node.value in (0, 1) and not isinstance(node.value, bool):
         ctx.error(
@@ -108,6 +121,13 @@ def _check_report(ctx: Context) -> None:
             ("report", "confidence"),
             "a number between 0 and 1, such as 0.95",
         )
+
+
+def _settings() -> list[str]:
+    """What two models of a contrast may differ in: settings of evaluations, of stages, and of `args`."""
+    models = (PassAtK, BitsPerByte, Sft, Grpo, Merge, Command)
+    own = [key for model in models for key in keys_of(model) if key != "args"]
+    return list(dict.fromkeys([*own, *trl_fields("sft"), *trl_fields("grpo")]))
 
 
 def _check_accept(ctx: Context) -> None:

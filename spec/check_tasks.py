@@ -77,6 +77,9 @@ def _check_prompt(ctx: Context, path: Path, template: str) -> None:
         if spec or conversion or not str(name).isidentifier():
             ctx.error("bad-value", f"`{shown}` in the prompt names no field", path, "`{field}`", doubled)
             return
+    if not fields:
+        message = "the prompt reads no field, so every problem would be asked the same"
+        ctx.error("bad-value", message, path, "`{field}` somewhere, such as `{question}`")
 
 
 def _check_verifier(ctx: Context, path: Path, verifier: str) -> None:

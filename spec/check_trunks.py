@@ -58,6 +58,11 @@ def _check_pretrain(ctx: Context, path: Path, pretrain: Pretrain) -> None:
         where = (*path, "tokenizer", "bpe", "vocab_size")
         message = "256 bytes and 2 special tokens do not fit into this vocabulary"
         ctx.error("bad-value", message, where, f"at least {SMALLEST_VOCABULARY}")
+    size = pretrain.model.get("vocab_size")
+    if bpe is not None and type(size) is int and 0 < size < bpe.vocab_size:
+        message = f"`vocab_size` {size} of the model is less than the tokenizer's {bpe.vocab_size}"
+        hint = "left out, it is the tokenizer's"
+        ctx.error("bad-value", message, (*path, "model", "vocab_size"), f"at least {bpe.vocab_size}", hint)
 
 
 def _check_schedule(ctx: Context, path: Path, pretrain: Pretrain) -> None:

@@ -37,7 +37,7 @@ CODES: dict[str, Code] = {
         "A line `---` starts a second YAML document.",
         "One file is one experiment; a second document would be dropped in silence.",
         "experiment: a\n---\nexperiment: b",
-        "Split the file, and combine the parts with `extends:` if they belong together.",
+        "Split the file: each part is a spec of its own.",
     ),
     "duplicate-key": Code(
         "a key is given twice",
@@ -58,7 +58,7 @@ CODES: dict[str, Code] = {
         "`<<` copies a mapping in YAML 1.1; YAML 1.2 has no such key.",
         "What it overrides is invisible, and `like:` does the same with a printed result.",
         "<<: *defaults",
-        "Name the entry to copy: `like: NAME`.",
+        "Name the stage or evaluation to copy, `like: NAME`; elsewhere an alias repeats a whole value.",
     ),
     "yaml-alias": Code(
         "an alias that cannot be followed",
@@ -265,7 +265,7 @@ CODES: dict[str, Code] = {
         "no such file",
         "A file that the spec names cannot be read.",
         "Its content is part of what the experiment is.",
-        "data: {mine: {files: train.jsonl}}",
+        "data: {mine: {jsonl: trian.jsonl}}",
         "Paths count from the folder of the file that names them.",
     ),
     "missing-column": Code(

@@ -9,6 +9,8 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
+from exc.spec.experiment import Spec
+from exc.spec.model_errors import is_misspelt
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
 from exc.spec.places import owner_span, span_node, value_span
 from exc.spec.validate import Validated
@@ -88,8 +90,15 @@ class Context:
         extra = list(extra)
         if name in extra:
             return True
-        self.unknown(_SINGULAR[section], name, path, [*extra, *names], key)
+        if not self._is_lost(section):
+            self.unknown(_SINGULAR[section], name, path, [*extra, *names], key)
         return False
+
+    def _is_lost(self, section: str) -> bool:
+        """Whether a section is misspelt or no mapping, which is reported, so that nobody knows its names."""
+        if section in self.root.entries:
+            return (section,) in self.validated.broken
+        return is_misspelt(Spec, (section,), self.root)
 
     def unknown(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,8 @@ class Data(Model):
 
 class Column(Model):
     """Where a field of a task comes from. A bare word in YAML is `{column: word}`."""
+
+    SHORT: ClassVar[str] = "the name of a column"
 
     column: str = Field(description="a column of the data source")
     regex: str | None = Field(

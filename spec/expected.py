@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exc.spec.base import Model
 from exc.spec.diagnostics import one_of
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence
 from exc.spec.units import (
@@ -71,9 +72,12 @@ def describe(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return one_of(str(choice) for choice in get_args(annotation))
     if is_model(annotation):
-        return f"a mapping of {', '.join(f'`{key}`' for key in keys_of(annotation))}"
+        mapping = f"a mapping of {', '.join(f'`{key}`' for key in keys_of(annotation))}"
+        return f"{annotation.SHORT}, or {mapping}" if annotation.SHORT else mapping
     if get_origin(annotation) is dict:
-        return "a mapping"
+        value = get_args(annotation)[1]
+        scalar = value is not Any and not is_model(value) and form(value) == "scalar"
+        return f"a mapping, each value {describe(value)}" if scalar else "a mapping"
     if get_origin(annotation) is tuple:
         items = get_args(annotation)
         if len(items) == 2 and items[1] is not Ellipsis:
@@ -91,7 +95,8 @@ def _plural(item: str) -> str:
 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys that a model has in YAML."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    hidden = model.HIDDEN if issubclass(model, Model) else ()
+    return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
 
 
 def found(node: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
 
 class Fewshot(Model):
     """Exemplars in the prompt by class of model: base (only pre-training in its ancestry) and trained."""
+
+    SHORT: ClassVar[str] = "a whole number, 0 or more"
 
     base: int = Field(default=0, ge=0, strict=True, description="exemplars for checkpoints of a trunk")
     trained: int = Field(default=0, ge=0, strict=True, description="exemplars for what a stage has made")

@@ -9,6 +9,7 @@ from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
 from exc.spec.recipes import STAGE_KINDS
+from exc.spec.shape import is_dropped
 
 # What belongs to the place of an entry, and does not go with a copy.
 OWN_KEYS = frozenset({"from", "at", "step", "keep", "on"})
@@ -30,6 +31,7 @@ class Copied:
     root: Mapping
     overrides: tuple[Override, ...]
     failed: frozenset[Path]
+    sources: dict[Path, Path]  # entry -> the entry that it is a copy of
 
 
 def copy_likes(root: Mapping, diagnostics: Diagnostics) -> Copied:
@@ -46,7 +48,12 @@ def copy_likes(root: Mapping, diagnostics: Diagnostics) -> Copied:
     if isinstance(evaluations, Mapping):
         resolved = {name: copier.evaluation(name, node) for name, node in evaluations.entries.items()}
         entries["evaluations"] = Mapping(resolved, evaluations.keys, evaluations.span)
-    return Copied(Mapping(entries, root.keys, root.span), tuple(copier.overrides), frozenset(copier.failed))
+    return Copied(
+        Mapping(entries, root.keys, root.span),
+        tuple(copier.overrides),
+        frozenset(copier.failed),
+        copier.sources,
+    )
 
 
 @dataclass
@@ -56,6 +63,7 @@ class _Copier:
     overrides: list[Override] = field(default_factory=list)
     failed: set[Path] = field(default_factory=set)
     done: dict[Path, Mapping] = field(default_factory=dict)
+    sources: dict[Path, Path] = field(default_factory=dict)
     open: list[Path] = field(default_factory=list)  # the entries that are being followed, for cycles
 
     def recipe(self, name: str, node: Node) -> Node:
@@ -105,6 +113,8 @@ class _Copier:
             self.diagnostics.error("wrong-type", "`like` names an entry", like.span, expected=form)
             return None
         target = names.get(like.value)
+        if target is None and self._is_lost(like.value):
+            return None
         if target is None:
             self._unknown(like, bool(inner), [name for name, entry in names.items() if entry != path])
             return None
@@ -117,12 +127,18 @@ class _Copier:
         found = self._entry(target, node)
         if target in self.failed:
             return None
+        self.sources[path] = target
         if not inner:
             wanted = [kind for kind in EVALUATION_KINDS if kind in own.entries and kind not in found.entries]
             return self._same_kind(like, wanted, EVALUATION_KINDS, found, found)
         wanted = [str(inner[0])] if inner[0] not in found.entries else []
         body = found.entries.get(str(inner[0]))
         return self._same_kind(like, wanted, STAGE_KINDS, found, body)
+
+    def _is_lost(self, name: str) -> bool:
+        """Whether the recipe of a `recipe.stage` has a stage that could not be read, which is reported."""
+        node = self._node(("recipes", name.partition(".")[0])) if "." in name else None
+        return node is not None and (not isinstance(node, Sequence) or any(map(is_dropped, node.items)))
 
     def _same_kind(
         self, like: Scalar, wanted: list[str], kinds: tuple[str, ...], found: Mapping, body: Node | None

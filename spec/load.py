@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exc.spec.check import check_spec
-from exc.spec.diagnostics import Diagnostics, did_you_mean
+from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, split_lines
 from exc.spec.experiment import Experiment
 from exc.spec.like import Override, copy_likes
 from exc.spec.nodes import Mapping
@@ -50,7 +50,7 @@ def load_text(text: str, file: str, diagnostics: Diagnostics | None = None) -> L
         )
         return LoadResult(None, None, diagnostics, sources)
     copied = copy_likes(shape(root, diagnostics), diagnostics)
-    validated = validate(copied.root, copied.failed, diagnostics)
+    validated = validate(copied.root, copied.failed, copied.sources, diagnostics)
     check_spec(validated, diagnostics)
     draft = Experiment(validated.draft, validated.root, file, sources)
     experiment = None if diagnostics.has_errors else draft
@@ -68,8 +68,13 @@ def read_text(path: Path, diagnostics: Diagnostics, what: str) -> str | None:
         hint = f"did you mean `{found}`?" if found.is_file() else None
         diagnostics.error("missing-file", f"`{path}` is a folder", expected=what, hint=hint)
     except UnicodeDecodeError as error:
-        message = f"`{path}` is not UTF-8: byte {error.start + 1} is 0x{error.object[error.start]:02x}"
-        diagnostics.error("yaml-syntax", message, hint="save it as UTF-8")
+        before = split_lines(error.object[: error.start].decode("utf-8"))
+        line, column = len(before), len(before[-1]) + 1
+        what = f"the byte 0x{error.object[error.start]:02x} is not UTF-8"
+        if error.object.startswith((b"\xff\xfe", b"\xfe\xff")):
+            what = "this is UTF-16, not UTF-8"
+        span = Span(str(path), line, column, line, column + 1)
+        diagnostics.error("yaml-syntax", what, span, hint="save the file as UTF-8")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         diagnostics.error("missing-file", f"`{path}` cannot be read: {reason}")

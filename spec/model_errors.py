@@ -12,13 +12,16 @@ from exc.spec.data import Column
 from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
 from exc.spec.expected import arms, bare, describe, field_annotation, form, form_of, found, is_model, keys_of
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
-from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span
+from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span, written
 from exc.spec.references import At, Between, ModelRef, Selector
 from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.units import UnitError
 
 # Models that mean nothing with one of their values left out: at fault as a whole.
 _WHOLE = (Schedule, StepRange, TokenRange, FractionRange, Selector, At, Between, ModelRef, Column)
+
+
+_LONGEST_SHOWN = 40  # characters of a text that a message repeats
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Fault:
 
     diagnostic: Diagnostic
     removable: Path | None
+    path: Path  # in the entry
 
 
 @dataclass
@@ -58,10 +62,16 @@ def faults(
         place = _locate(model, entry, item["loc"], kinds)
         if place is None or (item["type"] == "missing" and is_misspelt(place.owner, place.path, entry)):
             continue
+        if item["type"] == "too_short" and _has_enough(place.node, item["ctx"]["min_length"]):
+            continue  # its items are at fault, and are reported
         diagnostic = _diagnose(item, place, root, (*at, *place.path))
         # Several arms of a union may complain of the same value: once is enough.
-        out.setdefault((place.path, diagnostic.code), Fault(diagnostic, place.removable))
+        out.setdefault((place.path, diagnostic.code), Fault(diagnostic, place.removable, place.path))
     return list(out.values())
+
+
+def _has_enough(node: Node | None, least: int) -> bool:
+    return isinstance(node, Sequence) and len(node.items) >= least
 
 
 def _locate(
@@ -148,10 +158,10 @@ def _diagnose(item: Any, place: _Place, root: Node, path: Path) -> Diagnostic:
         return unknown_key(str(path[-1]), valid, span_at(root, path, key=True))
     if item["type"] == "missing":
         return missing_key(root, path, describe(place.annotation))
-    span = value_span(root, path)
+    span, name = value_span(root, path), name_of(written(root, path))
     if isinstance(cause, UnitError):
         return Diagnostic(
-            "wrong-unit", "error", _is(place, path), span, expected=cause.expected, hint=cause.hint
+            "wrong-unit", "error", says(name, place.node), span, expected=cause.expected, hint=cause.hint
         )
     if isinstance(cause, ValueError) and isinstance(place.node, Scalar):
         value = str(place.node.value)
@@ -164,32 +174,28 @@ def _diagnose(item: Any, place: _Place, root: Node, path: Path) -> Diagnostic:
                 expected="`module:function`",
             )
         return name_fault(value, span)
-    return _wrong_value(item["type"], place, span, path)
+    return _wrong_value(item, place, span, name)
 
 
-def _wrong_value(kind: str, place: _Place, span: Span, path: Path) -> Diagnostic:
-    node, expected = place.node, describe(place.annotation)
+def _wrong_value(item: Any, place: _Place, span: Span, name: str) -> Diagnostic:
+    kind, node, expected = item["type"], place.node, describe(place.annotation)
     if kind in ("too_short", "too_long"):
-        return Diagnostic(
-            "bad-value", "error", f"{name_of(path)} has too few items", span, expected=_at_least(kind, place)
-        )
+        few = kind == "too_short"
+        message = f"{name} has too {'few' if few else 'many'} items"
+        bound = f"at least {item['ctx']['min_length']}" if few else expected
+        return Diagnostic("bad-value", "error", message, span, expected=bound)
     texts = [str(choice) for arm in arms(place.annotation) for choice in _choices(arm)]
     if isinstance(node, Scalar) and isinstance(node.value, str) and texts:
-        message = f"{name_of(path)} cannot be `{node.value}`"
-        return Diagnostic(
-            "bad-choice", "error", message, span, expected=expected, hint=did_you_mean(node.value, texts)
-        )
+        message = f"{name} cannot be `{node.value}`"
+        hint = did_you_mean(node.value, texts)
+        if node.value in texts:  # the choice is a number, and this the text of it
+            message, hint = says(name, node), "remove the quotes"
+        return Diagnostic("bad-choice", "error", message, span, expected=expected, hint=hint)
     if kind == "literal_error":
-        return Diagnostic("bad-choice", "error", _is(place, path), span, expected=expected)
+        return Diagnostic("bad-choice", "error", says(name, node), span, expected=expected)
     in_range = isinstance(node, Scalar) and not isinstance(node.value, str | bool | None)
     code = "bad-value" if kind.startswith(("greater", "less")) and in_range else "wrong-type"
-    return Diagnostic(code, "error", _is(place, path), span, expected=expected, hint=_hint(node, expected))
-
-
-def _at_least(kind: str, place: _Place) -> str:
-    constraints = get_args(place.annotation)[1:]
-    least = next((c.min_length for c in constraints if hasattr(c, "min_length")), 1)
-    return f"at least {least}" if kind == "too_short" else "fewer"
+    return Diagnostic(code, "error", says(name, node), span, expected=expected, hint=_hint(node, expected))
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
@@ -197,8 +203,12 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 def _hint(node: Node | None, expected: str) -> str | None:
+    if isinstance(node, Mapping) and expected == "text":
+        return "text that starts with `{` needs quotes"
     if not isinstance(node, Scalar):
         return None
+    if _could_be_item(node, expected):
+        return f"write `[{node.raw}]`"
     if isinstance(node.value, float) and "whole number" in expected and node.value.is_integer():
         return f"write `{int(node.value)}`"
     if (
@@ -213,16 +223,22 @@ def _hint(node: Node | None, expected: str) -> str | None:
     return None
 
 
-def _is(place: _Place, path: Path) -> str:
-    if isinstance(place.node, Scalar) and isinstance(place.node.value, str):
-        return (
-            f"{name_of(path)} is `{place.node.value}`"
-            if len(place.node.value) <= 40
-            else f"{name_of(path)} is text"
-        )
-    return (
-        f"{name_of(path)} is {found(place.node)}" if place.node is not None else f"{name_of(path)} is missing"
-    )
+def _could_be_item(node: Scalar, expected: str) -> bool:
+    """Whether a list is expected, and this seems to be meant as the one item of it."""
+    if not expected.startswith("a list of") or expected.startswith("a list of two") or node.quoted:
+        return False
+    if expected.startswith(("a list of steps", "a list of whole numbers", "a list of numbers")):
+        return isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return isinstance(node.value, str)
+
+
+def says(name: str, node: Node | None) -> str:
+    """What stands under a name, as the message of a diagnostic."""
+    if node is None:
+        return f"{name} is missing"
+    if isinstance(node, Scalar) and isinstance(node.value, str) and len(node.value) <= _LONGEST_SHOWN:
+        return f"{name} is {'the text ' if node.quoted else ''}`{node.value}`"
+    return f"{name} is {found(node)}"
 
 
 def unknown_key(key: str, valid: list[str], span: Span) -> Diagnostic:

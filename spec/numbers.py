@@ -6,7 +6,7 @@ import math
 
 from exc.spec.diagnostics import Diagnostics, Span
 from exc.spec.nodes import Mapping
-from exc.spec.places import name_of, walk
+from exc.spec.places import name_of, walk, written
 
 MAX_INT = 2**63 - 1  # what JSON readers hold
 
@@ -18,9 +18,12 @@ def check_numbers(root: Mapping, diagnostics: Diagnostics) -> set[Span]:
         if isinstance(leaf.value, bool) or not isinstance(leaf.value, int | float):
             continue
         if isinstance(leaf.value, int) and abs(leaf.value) > MAX_INT:
-            message, expected = f"{name_of(path)} is too large a number", "a whole number of up to 63 bits"
+            message, expected = (
+                f"{name_of(written(root, path))} is too large a number",
+                "a whole number of up to 63 bits",
+            )
         elif isinstance(leaf.value, float) and not math.isfinite(leaf.value):
-            message, expected = f"{name_of(path)} is `{leaf.raw}`", "a finite number"
+            message, expected = f"{name_of(written(root, path))} is `{leaf.raw}`", "a finite number"
         else:
             continue
         reported.add(leaf.span)

@@ -52,6 +52,25 @@ def name_of(path: Path) -> str:
     return f"`{path[-1]}`"
 
 
+def written(root: Node, path: Path) -> Path:
+    """The path as a person wrote it: without the keys and items that a short form implies."""
+    shown: list[str | int] = []
+    node = root
+    for position, step in enumerate(path):
+        implied = False
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+            implied = node.keys[step] == node.span
+            node = node.entries[step]
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            implied = node.items[step].span == node.span
+            node = node.items[step]
+        else:
+            return (*shown, *path[position:])
+        if not implied:
+            shown.append(step)
+    return tuple(shown)
+
+
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
     """Every leaf of a tree."""
     if isinstance(node, Scalar):

@@ -9,11 +9,25 @@ from pydantic import Field
 from exc.spec.base import Model, Name, PositiveInt
 from exc.spec.units import DurationS
 
+Kind = Literal[
+    "tokenizer",
+    "tokens",
+    "rows",
+    "pretrain",
+    "sft",
+    "grpo",
+    "merge",
+    "command",
+    "sample",
+    "score",
+    "bits_per_byte",
+]
+
 
 class ResourceSelector(Model):
     """Jobs by kind, class, trunk or recipe; what is left out selects all."""
 
-    kind: str | None = Field(default=None, description="such as `pretrain`, `sft`, `grpo` or `sample`")
+    kind: Kind | None = Field(default=None, description="what the job does")
     job_class: str | None = Field(default=None, alias="class", description="as PLAN.md lists them")
     trunk: str | None = Field(default=None, description="the trunk that the job belongs to")
     recipe: str | None = Field(default=None, description="the recipe that the job belongs to")

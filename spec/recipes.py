@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,6 +66,8 @@ class Command(Model):
 
 class Stage(Model):
     """One operation that makes a model. In YAML: `- name: {from: ..., kind: {...}}`."""
+
+    HIDDEN: ClassVar[tuple[str, ...]] = ("name",)  # the key that the body stands under
 
     name: Name = Field(description="what the recipe calls it")
     from_: ModelRef | None = Field(

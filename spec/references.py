@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ class ModelRef(Model):
     `base` is the branch's own trunk checkpoint, `prev` the stage before; a recipe's name is its last stage.
     What is left out (trunk, checkpoint, replicate) is the reader's own.
     """
+
+    SHORT: ClassVar[str] = "the name of a recipe"
 
     recipe: str | None = Field(default=None, description="a recipe, `base` or `prev`")
     stage: str | None = Field(default=None, description="a stage of that recipe; by default its last")
@@ -47,6 +49,8 @@ class Between(Model):
 
 class At(Model):
     """Which checkpoints of a trunk: steps (a bare list in YAML), or a closed range of tokens."""
+
+    SHORT: ClassVar[str] = "a list of steps"
 
     steps: tuple[PositiveInt, ...] | None = Field(default=None, description="checkpoints by their step")
     tokens: Between | None = Field(default=None, description="checkpoints by the tokens seen")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ class FractionRange(Model):
 
 class Schedule(Model):
     """Steps of a run. A bare list in YAML is `{steps: [...]}`; the parts given are united."""
+
+    SHORT: ClassVar[str] = "a list of steps"
 
     steps: tuple[PositiveInt, ...] | StepRange | None = Field(default=None, description="steps")
     every: PositiveInt | None = Field(

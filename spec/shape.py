@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from exc.spec.diagnostics import Diagnostics, Span
+from exc.spec.expected import arms, keys_of
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence
+from exc.spec.recipes import STAGE_KINDS, Stage
 
 Step = Callable[[Node], Node]
 
@@ -134,12 +136,26 @@ def _stage(item: Node, diagnostics: Diagnostics) -> Node:
     if not isinstance(body, Mapping):
         diagnostics.error("wrong-type", f"the stage `{name}` has no body", key, expected=example)
         return Scalar(None, item.span, "", False)
+    if _has_no_name(name, body):
+        message = f"this stage has a kind, `{name}`, but no name"
+        diagnostics.error(
+            "wrong-type", message, key, expected=f"a name above it, such as `- {name}: {{{name}: {{...}}}}`"
+        )
+        return Scalar(None, item.span, "", False)
     shaped = _mapping(body, _STAGE)
     named = Scalar(name, key, name, False)
     entries: dict[str, Node] = {"name": named, **{k: v for k, v in shaped.entries.items() if k != "name"}}
     if "name" in body.keys:
         diagnostics.error("unknown-key", f"the stage `{name}` is already named", body.keys["name"])
     return Mapping(entries, {**body.keys, "name": key}, item.span)
+
+
+def _has_no_name(name: str, body: Mapping) -> bool:
+    """Whether what is called a stage is a kind with its settings."""
+    kind = Stage.model_fields.get(name) if name in STAGE_KINDS else None
+    if kind is None or any(key in STAGE_KINDS for key in body.entries):
+        return False
+    return any(key in keys_of(arms(kind.annotation)[0]) for key in body.entries)
 
 
 def _first(item: Node) -> Span:

@@ -254,7 +254,7 @@ class _Builder:
                 "merge-key",
                 "`<<` merges mappings in YAML 1.1, and is not read here",
                 span,
-                hint="name the entry to copy with `like:`",
+                hint="name the stage or evaluation to copy with `like:`; elsewhere an alias repeats a value",
             )
             self.is_broken = True
         elif node.value is None or isinstance(node.value, bool):

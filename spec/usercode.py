@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from exc.spec.diagnostics import did_you_mean, one_of
+
+_IMPORT = (ast.Import, ast.ImportFrom)
 
 
 class UserCodeError(Exception):
@@ -32,13 +35,46 @@ def code_digest(root: Path, target: str) -> str:
     names = sorted(_top_level(_parse(file, root).body))
     if function not in names:
         shown = file.relative_to(root).as_posix()
-        public = [name for name in names if not name.startswith("_")]
-        raise UserCodeError(f"`{shown}` has no `{function}`", one_of(public), did_you_mean(function, names))
+        own = sorted(_top_level(node for node in _parse(file, root).body if not isinstance(node, _IMPORT)))
+        public = [name for name in own if not name.startswith("_")]
+        expected = one_of(public) if public else None
+        raise UserCodeError(f"`{shown}` has no `{function}`", expected, did_you_mean(function, names))
     digest = hashlib.sha256(_read(file, root))
     for path in sorted(_imported(root, file) - {file}):
         digest.update(b"\0" + path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(_read(path, root)).digest())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a function may be called with by name. `open`: it takes any other name as well."""
+
+    names: tuple[str, ...]
+    required: tuple[str, ...]
+    open: bool
+
+
+def parameters(root: Path, target: str) -> Parameters | None:
+    """The parameters of `module:function`; None where they cannot be read off its definition.
+
+    Raises UserCodeError as `code_digest` does.
+    """
+    module, _, function = target.partition(":")
+    file = _file_of(root, module)
+    body = _parse(file, root).body if file is not None else []
+    defined = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
+    if len(defined) != 1 or defined[0].decorator_list:
+        return None
+    args = defined[0].args
+    plain = [*args.posonlyargs, *args.args]
+    without_default = [arg.arg for arg in plain[: len(plain) - len(args.defaults)]]
+    only = zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    return Parameters(
+        tuple(arg.arg for arg in (*args.args, *args.kwonlyargs)),
+        (*without_default, *(arg.arg for arg, default in only if default is None)),
+        args.kwarg is not None,
+    )
 
 
 def _imported(root: Path, start: Path) -> set[Path]:
@@ -151,6 +187,10 @@ def _no_module(root: Path, module: str) -> UserCodeError:
         if entry.suffix == ".py" and entry.stem.isidentifier()
     ]
     wanted = module.replace(".", "/") + ".py"
+    if module.endswith(".py") and _file_of(root, module.removesuffix(".py")) is not None:
+        return UserCodeError(
+            f"`{module}` is a file, not a module", f"`{module.removesuffix('.py')}`", "leave out `.py`"
+        )
     return UserCodeError(
         f"there is no `{wanted}` beside the spec",
         one_of(modules) if modules else None,

@@ -10,27 +10,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from exc.spec.base import NAME, RESERVED
-from exc.spec.data import KINDS as DATA_KINDS
 from exc.spec.data import Data, Task
-from exc.spec.diagnostics import Diagnostics, Span, nearest, one_of
-from exc.spec.expected import found, keys_of
-from exc.spec.experiment import (
-    EVALUATION_KINDS,
-    Branches,
-    Contrast,
-    Evaluation,
-    Replicates,
-    Report,
-    Spec,
-)
-from exc.spec.model_errors import faults, is_misspelt, missing_key, name_fault, unknown_key
+from exc.spec.diagnostics import Diagnostics, Span
+from exc.spec.expected import keys_of
+from exc.spec.experiment import Branches, Contrast, Evaluation, Replicates, Report, Spec
+from exc.spec.kinds import KINDS, check_kind, kinds_given
+from exc.spec.model_errors import Fault, faults, is_misspelt, missing_key, name_fault, says, unknown_key
 from exc.spec.nodes import Mapping, Node, Path, Sequence, plain
 from exc.spec.numbers import check_numbers
-from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span
-from exc.spec.recipes import STAGE_KINDS, Stage
+from exc.spec.places import name_of, span_node, value_span
+from exc.spec.recipes import Stage
 from exc.spec.references import ModelRef, Selector
 from exc.spec.shape import is_dropped
-from exc.spec.trunks import Trunk
+from exc.spec.trunks import Tokenizer, Trunk
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,12 +34,6 @@ NEUTRAL: dict[str, BaseModel] = {
     "replicates": Replicates(num=1, on=Selector(trunks=())),
 }
 _BASE = ModelRef(recipe="base")
-TOKENIZER_KINDS = ("bpe", "path")
-KINDS: dict[type[BaseModel], tuple[str, ...]] = {
-    Data: DATA_KINDS,
-    Stage: STAGE_KINDS,
-    Evaluation: EVALUATION_KINDS,
-}
 # What an entry of the draft is called where its own name or version is at fault.
 _FALLBACK = {"version": 1, "experiment": "experiment"}
 
@@ -67,15 +53,21 @@ class Validated:
     draft: Spec
 
 
-def validate(root: Mapping, failed: Iterable[Path], diagnostics: Diagnostics) -> Validated:
-    """Check the tree, in the models' shape. Of entries in `failed` nothing is said to be missing."""
-    return _Validator(root, frozenset(failed), diagnostics).run()
+def validate(
+    root: Mapping, failed: Iterable[Path], sources: Map[Path, Path], diagnostics: Diagnostics
+) -> Validated:
+    """Check the tree, in the models' shape. Of entries in `failed` nothing is said to be missing.
+
+    `sources`: entry -> the entry that it is `like`, which alone reports what both lack.
+    """
+    return _Validator(root, frozenset(failed), sources, diagnostics).run()
 
 
 @dataclass
 class _Validator:
     root: Mapping
     failed: frozenset[Path]
+    sources: Map[Path, Path]
     diagnostics: Diagnostics
     entries: dict[Path, BaseModel] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)
@@ -117,12 +109,16 @@ class _Validator:
         if isinstance(node, Sequence):
             return [(*path, index) for index in range(len(node.items))]
         if node is not None and plain(node) is not None:
-            self._wrong(path, node, "a list")
+            self._wrong(
+                path, node, "a list, or a whole number above 0" if path == ("replicates",) else "a list"
+            )
         return []
 
-    def _wrong(self, path: Path, node: Node, expected: str) -> None:
-        message = f"{name_of(path)} is {found(node)}"
-        self.diagnostics.error("wrong-type", message, value_span(self.root, path), expected=expected)
+    def _wrong(self, path: Path, node: Node, expected: str, hint: str | None = None) -> None:
+        message = says(name_of(path), node)
+        self.diagnostics.error(
+            "wrong-type", message, value_span(self.root, path), expected=expected, hint=hint
+        )
         self.broken.add(path)
 
     def _recipe(self, name: str) -> None:
@@ -130,7 +126,8 @@ class _Validator:
         node = span_node(self.root, path)
         if not isinstance(node, Sequence):
             assert node is not None
-            self._wrong(path, node, "a list of stages")
+            dash = "start each stage with `- `" if isinstance(node, Mapping) and node.entries else None
+            self._wrong(path, node, "a list of stages", dash)
             return
         if not node.items:
             self.diagnostics.error(
@@ -147,8 +144,9 @@ class _Validator:
         """Validate one entry; where it has faults, what is left of it without them."""
         node = span_node(self.root, path)
         assert node is not None
-        kinds = KINDS.get(model, ())
-        whole = self._one_kind(path, node, kinds) if kinds else True
+        whole = True
+        if model in KINDS and isinstance(node, Mapping):
+            whole = self._one_kind(path, node, model)
         if model is Trunk:
             whole = self._tokenizer_kind(path)
         data = plain(node)
@@ -156,68 +154,58 @@ class _Validator:
             valid: M | None = _read(model, data)
         except ValidationError as error:
             self.broken.add(path)
-            removable = self._report(error, model, path, kinds)
+            removable = self._report(error, model, path)
             valid = _without(model, data, removable) if removable is not None else None
         if path in self.failed or not whole:
             self.broken.add(path)
         elif valid is not None:
             self.entries[path] = valid
 
-    def _report(
-        self, error: ValidationError, model: type[BaseModel], path: Path, kinds: tuple[str, ...]
-    ) -> list[Path] | None:
+    def _report(self, error: ValidationError, model: type[BaseModel], path: Path) -> list[Path] | None:
         """Report an entry's faults; return what to leave out of it, None if nothing of it is left."""
         removable: list[Path] | None = []
-        for fault in faults(error, model, self.root, path, kinds):
-            found = fault.diagnostic
-            hidden = found.span in self.reported or (found.code == "missing-key" and path in self.failed)
-            if not hidden:
-                self.diagnostics.add(found)
+        node = span_node(self.root, path)
+        surplus = kinds_given(node, model)[1:] if isinstance(node, Mapping) else []
+        for fault in faults(error, model, self.root, path, KINDS.get(model, ())):
+            in_surplus = fault.path[:1] != () and fault.path[0] in surplus
+            if not in_surplus and not self._is_hidden(fault, path):
+                self.diagnostics.add(fault.diagnostic)
             if fault.removable is None:
                 removable = None
             elif removable is not None:
                 removable.append(fault.removable)
         return removable
 
-    def _one_kind(self, path: Path, node: Node, kinds: tuple[str, ...]) -> bool:
-        """Whether an entry has exactly one kind. A misspelt kind is reported as an unknown key."""
-        if not isinstance(node, Mapping):
-            return True
-        given = [kind for kind in node.entries if kind in kinds]
-        empty = [kind for kind in given if plain(node.entries[kind]) is None]
-        for kind in empty:
-            self.diagnostics.error(
-                "wrong-type",
-                f"`{kind}` is empty",
-                node.keys[kind],
-                expected="its settings, indented below it",
-            )
-        if empty:
-            return False
-        if len(given) > 1:
-            self.diagnostics.error(
-                "bad-value",
-                f"`{given[0]}` and `{given[1]}` are both given",
-                node.keys[given[1]],
-                expected=f"only {one_of(kinds)}",
-            )
-        elif not given and path not in self.failed and not any(nearest(key, kinds) for key in node.entries):
-            message = f"{owner_name(self.root, path)} has no kind"
-            self.diagnostics.error(
-                "missing-key", message, owner_span(self.root, path), expected=one_of(kinds)
-            )
-        return len(given) == 1
+    def _is_hidden(self, fault: Fault, path: Path) -> bool:
+        """Whether what is wrong was reported already, where the value stands or where it was copied from."""
+        if fault.diagnostic.code != "missing-key":
+            return fault.diagnostic.span in self.reported
+        copied = self.sources.get(path)
+        return path in self.failed or (
+            copied is not None and span_node(self.root, (*copied, *fault.path)) is None
+        )
 
     def _tokenizer_kind(self, path: Path) -> bool:
         tokenizer: Path = (*path, "pretrain", "tokenizer")
         node = span_node(self.root, tokenizer)
-        return self._one_kind(tokenizer, node, TOKENIZER_KINDS) if isinstance(node, Mapping) else True
+        return not isinstance(node, Mapping) or self._one_kind(tokenizer, node, Tokenizer)
+
+    def _one_kind(self, path: Path, node: Mapping, model: type[BaseModel]) -> bool:
+        return check_kind(self.root, path, node, model, self.diagnostics, failed=path in self.failed)
+
+    def _check_trunks(self) -> None:
+        node, wanted = self.root.entries.get("trunks"), "at least one trunk"
+        if node is None:
+            if not is_misspelt(Spec, ("trunks",), self.root):
+                self.diagnostics.add(missing_key(self.root, ("trunks",), wanted))
+        elif not plain(node) and ("trunks",) not in self.broken:
+            self.diagnostics.error(
+                "missing-key", "`trunks` is empty", self.root.keys["trunks"], expected=wanted
+            )
 
     def _draft(self) -> Spec:
         """The spec as far as it is valid."""
-        if not self._names("trunks") and not is_misspelt(Spec, ("trunks",), self.root):
-            missing = missing_key(self.root, ("trunks",), "at least one trunk")
-            self.diagnostics.add(missing)
+        self._check_trunks()
         head = self._head()
         values: dict[str, Any] = {name: getattr(head, name) for name in Spec.model_fields}
         for section in NAMED:
@@ -282,7 +270,7 @@ class _Validator:
             report = _read(Report, data)
         except ValidationError as error:
             self.broken.add(path)
-            removable = self._report(error, Report, path, ())
+            removable = self._report(error, Report, path)
             report = (_without(Report, data, removable) if removable is not None else None) or Report()
         contrasts = self._items((*path, "contrasts"), Contrast(a=_BASE, b=_BASE))
         return report.model_copy(update={"contrasts": contrasts})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 import yaml
@@ -14,6 +16,7 @@ _INDENT = "check the indentation of this line; text that holds `: ` needs quotes
 _INDENT_OR_QUOTE = "check the indentation; text with quotes or `: ` in it needs quotes around all of it"
 _OWN_LINES = "put each `- ` on a line of its own below the key, or write the list as [a, b]"
 _ESCAPE = "in double quotes write `\\\\` for a backslash; single quotes keep it as it is"
+_BRACES = "text that starts with `{` or `[` needs quotes around all of it"
 _NO_MIX = "entries of a list and keys of a mapping cannot mix at one indentation"
 
 
@@ -49,6 +52,7 @@ _RULES = (
     _Rule("expected ',' or '}'", "the mapping in braces goes wrong here", "`,` or `}`"),
     _Rule("expected ',' or ']'", "the list in brackets goes wrong here", "`,` or `]`"),
     _Rule("expected '-' indicator", "a list cannot go on like this", "a `- ` or less indentation", _NO_MIX),
+    _Rule("found unexpected ':'", "a `:` cannot stand here", "a space after the `:`"),
     _Rule("did not find expected key", *_MISFIT),
     _Rule("expected <block end>", *_MISFIT),
     _Rule("expected node content", "a value cannot start with this", "a value", _QUOTE),
@@ -83,16 +87,24 @@ def explain(error: yaml.YAMLError, file: str, lines: list[str]) -> Diagnostic:
         return _diagnostic(
             f"unquoted text cannot start with `{found}`", _at(file, lines, line, column), None, _QUOTE
         )
+    odd = _odd_character(file, lines, line) or _character_at_fault(file, lines, line, column, problem)
+    if odd is not None:
+        return odd
     context = error.context_mark
     rule = next((rule for rule in _RULES if rule.sign in problem), None)
     if rule is None:
         return _diagnostic(f"this is not YAML: {problem}", _at(file, lines, line, column), None, None)
     if rule.at_context and context is not None:
-        return _diagnostic(
-            rule.message, _at(file, lines, context.line, context.column), rule.expected, rule.hint
-        )
+        at, hint = _at(file, lines, context.line, context.column), rule.hint
+        if "':'" in rule.sign and _GLUED.match(lines[at.line - 1][at.column - 1 :]):
+            return _diagnostic(rule.message, at, "a space after the `:`", hint)
+        return _diagnostic(rule.message, at, rule.expected, hint)
     labels: tuple[Label, ...] = ()
-    if context is not None and (context.line, context.column) != (line, column):
+    if (
+        context is not None
+        and _began(error.context or "")
+        and (context.line, context.column) != (line, column)
+    ):
         labels = (Label(_at(file, lines, context.line, context.column), _began(error.context or "")),)
     return _diagnostic(rule.message, _at(file, lines, line, column), rule.expected, rule.hint, labels)
 
@@ -106,7 +118,43 @@ def _diagnostic(
 def _began(context: str) -> str:
     parts = {"flow mapping": "the `{`", "flow sequence": "the `[`", "block mapping": "the mapping",
              "block collection": "the list", "block sequence": "the list", "scalar": "the text"}  # fmt: skip
-    return next((name for sign, name in parts.items() if sign in context), "it") + " starts here"
+    return next((f"{name} starts here" for sign, name in parts.items() if sign in context), "")
+
+
+_GLUED = re.compile(r"[\w.-]+:\S")  # `key:value`, which is one word
+# Where YAML wants a space, what looks like one; or what looks like a colon.
+_LOOKALIKE = re.compile(
+    "^ *([\u00a0\u2000-\u200b\u202f\u3000\ufeff])|:([\u00a0\u2000-\u200b\u202f\u3000])|(\uff1a)"
+)
+
+
+def _odd_character(file: str, lines: list[str], line: int) -> Diagnostic | None:
+    """The nearest character, from the line at fault upwards, that only looks like a space or a colon."""
+    for number in range(min(line, len(lines) - 1), -1, -1):
+        if found := _LOOKALIKE.search(lines[number]):
+            char = found[found.lastindex or 0]
+            name = unicodedata.name(char, "a control character").lower()
+            wanted = "`:`" if char == "\uff1a" else "a space"
+            message = f"this is no {wanted.removeprefix('a ')}, but U+{ord(char):04X}, {name}"
+            at = _at(file, lines, number, found.start(found.lastindex or 0))
+            return _diagnostic(message, at, wanted, None)
+    return None
+
+
+def _character_at_fault(
+    file: str, lines: list[str], line: int, column: int, problem: str
+) -> Diagnostic | None:
+    """Mistakes that the text at the place tells better than the parser's complaint."""
+    text = lines[line] if line < len(lines) else ""
+    if "did not find expected key" in problem or "expected <block end>" in problem:
+        here = text[column : column + 1]
+        if here in ("}", "]"):
+            return _diagnostic(f"this `{here}` closes nothing", _at(file, lines, line, column), None, None)
+        if column and text[column - 1] in "}]":
+            return _diagnostic(
+                "text goes on behind a mapping or list", _at(file, lines, line, column), None, _BRACES
+            )
+    return None
 
 
 def _tab_before(lines: list[str], line: int, column: int) -> int | None:

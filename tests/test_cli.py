@@ -74,7 +74,7 @@ def write_study(folder: Path) -> None:
         "def documents(num):\n    yield {'text': str(num)}\n", encoding="utf-8"
     )
     for name in ("problems", "held_out"):
-        row = {"question": "1+1", "answer": "2", "worked": "2"}
+        row = {"question": "1+1", "answer": "2", "worked": "2", "text": "1+1 is 2"}
         (folder / "data" / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
@@ -247,6 +247,18 @@ def test_a_micro_batch_that_does_not_divide_is_a_finding(user: User, micro: int)
     ran = user.exc("compile")
     assert ran.code == 1
     assert f"micro_batch_size {micro}" in ran.err
+
+
+@pytest.mark.parametrize("setting", ["loss_type: bnpo", "top_entropy_quantile: 0.2"])
+def test_a_micro_batch_that_would_change_the_loss_is_a_finding(user: User, setting: str) -> None:
+    spec = user.folder / "experiment.yaml"
+    spec.write_text(spec.read_text().replace("learning_rate: 1.0e-5", f"learning_rate: 1.0e-5, {setting}"))
+    assert user.exc("compile").code == 0
+    text = "local:\n  resources:\n    - {on: {kind: grpo}, micro_batch_size: 4}\n"
+    (user.folder / "profiles.yaml").write_text(text)
+    ran = user.exc("compile")
+    assert ran.code == 1
+    assert f"`{setting}` is computed over what a device takes at once" in ran.err
 
 
 # --- nasty input
@@ -481,7 +493,10 @@ def test_a_stale_plan_is_refused_by_field_and_line(user: User) -> None:
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("data/held_out.jsonl", "source.jsonl[0]"), ("arithmetic.py", "source.code")],
+    [
+        ("data/held_out.jsonl", "data/held_out.jsonl has changed (experiment.yaml:"),
+        ("arithmetic.py", "the code of arithmetic has changed (experiment.yaml:"),
+    ],
 )
 def test_changed_data_and_code_make_a_plan_stale(user: User, name: str, wanted: str) -> None:
     user.exc("compile")

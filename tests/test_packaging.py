@@ -32,8 +32,14 @@ def packaged_files() -> set[str]:
     """Every file that stands under a package, by its place in the wheel."""
     here = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
     found = {f"exc/{path.relative_to(ROOT).as_posix()}" for path in here if path.is_file()}
-    found |= {f"exc/{path.name}" for path in (ROOT / "src/exc").iterdir() if path.is_file()}
+    found |= {path.relative_to(ROOT / "src").as_posix() for path in command_line("*") if path.is_file()}
     return {name for name in found if "__pycache__" not in name and not Path(name).name.startswith(".")}
+
+
+def command_line(pattern: str) -> list[Path]:
+    """Files of src/exc itself, without what its links lead to."""
+    found = (ROOT / "src/exc").rglob(pattern)
+    return [path for path in found if path.relative_to(ROOT / "src/exc").parts[0] not in FOLDERS]
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
@@ -99,7 +105,8 @@ def test_the_links_for_type_checkers_point_at_the_folders(folder: str) -> None:
 def test_the_package_list_is_the_folders_on_disk() -> None:
     sources = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     folders = {path.parent.relative_to(ROOT) for path in sources}
-    on_disk = {"exc", *(".".join(("exc", *folder.parts)) for folder in folders)}
+    on_disk = {".".join(("exc", *folder.parts)) for folder in folders}
+    on_disk |= {".".join(path.parent.relative_to(ROOT / "src").parts) for path in command_line("*.py")}
     assert sorted(project()["tool"]["setuptools"]["packages"]) == sorted(on_disk)
     without_init = [str(folder) for folder in folders if not (ROOT / folder / "__init__.py").exists()]
     assert not without_init

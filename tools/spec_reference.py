@@ -32,13 +32,13 @@ from exc.spec.experiment import (
     Report,
     Spec,
 )
+from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile, Resources, ResourceSelector
 from exc.spec.recipes import Command, Grpo, Merge, Sft, Stage
 from exc.spec.references import At, Between, ModelRef, Selector
 from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.trunks import Bpe, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
 from exc.spec.units import format_bytes, format_duration, parse_bytes, parse_duration_s
-from exc.spec.validate import KINDS, TOKENIZER_KINDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 EXAMPLES = Path(__file__).parent / "spec_reference.md"
@@ -58,7 +58,7 @@ The examples on this page are parts of one study. Its files and Python modules l
 """
 
 # Keys that say what kind an entry is: exactly one of them is given.
-ONE_OF: dict[type[BaseModel], tuple[str, ...]] = {**KINDS, Tokenizer: TOKENIZER_KINDS}
+ONE_OF = KINDS
 # What one of them is called, where the heading is not in the singular.
 NOUNS: dict[type[BaseModel], str] = {
     Data: "a data source",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import array
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,6 +21,7 @@ from exc.runtime.preload import HEAVY, modules_for
 from exc.runtime.zygote import MAX_PACKET
 
 SWITCH = "EXC_FORK"  # "0": every job from its script
+_ANSWERS_S = 10.0  # a server answers at once, or not at all
 _LOST = 1  # exit code of a job whose end nobody saw
 
 
@@ -97,7 +98,7 @@ class ForkServer:
         self._ended: dict[int, int] = {}
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "exc.runtime.zygote", str(other.fileno())],
+                [sys.executable, "-P", "-m", "exc.runtime.zygote", str(other.fileno())],
                 stdin=subprocess.DEVNULL,
                 # It has nothing to say: where it cannot start, scripts do its work and tell why.
                 stdout=subprocess.DEVNULL,
@@ -111,23 +112,23 @@ class ForkServer:
 
     def poll(self) -> str:
         """The server's state, after reading what it has sent meanwhile."""
-        while self._state != "gone" and self._read(socket.MSG_DONTWAIT) is not None:
-            pass
+        while self._state != "gone" and self._readable(0):
+            self._read()
         return self._state
 
     def fork(self, request: dict[str, Any]) -> ForkedProcess | None:
         """Fork a job; None if the server is gone."""
         self._send(request)
         while self._state == "ready":
-            message = self._read(0)
-            if message is not None and "forked" in message:
+            message = self._answer()
+            if "forked" in message:
                 return ForkedProcess(self, message["forked"], message["descriptor"])
         return None
 
     def exit_code(self, pid: int) -> int:
-        """The exit code of a child that has ended."""
+        """The exit code of a child that has ended; that of a failure if the server is gone."""
         while pid not in self._ended and self._state != "gone":
-            self._read(0)
+            self._answer()
         return self._ended.pop(pid, _LOST)
 
     def close(self) -> None:
@@ -142,17 +143,24 @@ class ForkServer:
         except OSError:
             self._state = "gone"
 
-    def _read(self, flags: int) -> dict[str, Any] | None:
-        """Take in one message; None if there is none now, or the server is gone."""
+    def _answer(self) -> dict[str, Any]:
+        """Take in one message, waiting for it. A server that does not answer is ended: scripts go on."""
+        if not self._readable(_ANSWERS_S):
+            self._process.kill()
+        return self._read()
+
+    def _readable(self, wait_s: float) -> bool:
+        return bool(select.select([self._channel], [], [], wait_s)[0])
+
+    def _read(self) -> dict[str, Any]:
+        """Take in the next message, which is there or will be; empty if the server is gone."""
         try:
-            packet, descriptors = _receive_fds(self._channel, flags)
-        except BlockingIOError:
-            return None
+            packet, descriptors, _, _ = socket.recv_fds(self._channel, MAX_PACKET, 1)
         except OSError:
             packet, descriptors = b"", []
         if not packet:
             self._state = "gone"
-            return None
+            return {}
         message: dict[str, Any] = json.loads(packet)
         if "ready" in message:
             self._state = "ready"
@@ -161,16 +169,6 @@ class ForkServer:
         elif "forked" in message:
             message["descriptor"] = descriptors[0]
         return message
-
-
-def _receive_fds(channel: socket.socket, flags: int) -> tuple[bytes, list[int]]:
-    """One packet and the descriptors with it. Some versions of socket.recv_fds do not pass `flags` on."""
-    descriptors = array.array("i")
-    packet, ancillary, _, _ = channel.recvmsg(MAX_PACKET, socket.CMSG_LEN(descriptors.itemsize), flags)
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    return packet, list(descriptors)
 
 
 def _architectures(plan: Plan) -> set[str]:

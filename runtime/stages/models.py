@@ -54,9 +54,12 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise JobFailed("config", f"no tokenizer can be loaded from {folder}: {error}") from error
+    # Rewards and evaluations judge what the model wrote: no decoding may take the space out of "1 , 2".
+    tokenizer.clean_up_tokenization_spaces = False
+    return tokenizer
 
 
 def count_nonembedding(model: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
     config = ctx.config
     examples = make_examples(read_rows(ctx.inputs["rows"]), config["prompt"], config["demonstrations"])
     model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
+    arguments = make_arguments(config, scratch)
     trainer = FineTuner(
         model=model,
-        args=make_arguments(config, scratch),
-        train_dataset=Dataset.from_list(examples),
+        args=arguments,
+        train_dataset=Dataset.from_list(tokenise(tokenizer, examples, arguments.eos_token)),
         processing_class=tokenizer,
     )
     trainer.rows_per_step = config["batch_size"]
@@ -75,6 +76,30 @@ def make_examples(rows: list[Row], template: str, demonstrations: str) -> list[d
     return examples
 
 
+def tokenise(
+    tokenizer: Any, examples: Sequence[Mapping[str, str]], end: str | None
+) -> list[dict[str, list[int]]]:
+    """Put the ids of each demonstration, its end included, behind the ids of its prompt.
+
+    The prompt's are those that sampling starts from. TRL encodes both texts as one, which is the same unless a
+    token would reach over the border ("Answer: " and "the" as "Answer", ":", " the"): then the model would learn
+    to go on from a prompt that it never meets. There the demonstration is encoded apart.
+    """
+    end_id = tokenizer.eos_token_id if end is None else tokenizer.convert_tokens_to_ids(end)
+    prompts = tokenizer([example["prompt"] for example in examples])["input_ids"]
+    wholes = tokenizer([example["prompt"] + example["completion"] for example in examples])["input_ids"]
+    encoded = []
+    for example, prompt, whole in zip(examples, prompts, wholes, strict=True):
+        completion = whole[len(prompt) :]
+        if whole[: len(prompt)] != prompt:
+            completion = tokenizer(example["completion"], add_special_tokens=False)["input_ids"]
+        if completion[-1:] != [end_id]:
+            completion = [*completion, end_id]
+        mask = [0] * len(prompt) + [1] * len(completion)
+        encoded.append({"input_ids": prompt + completion, "completion_mask": mask})
+    return encoded
+
+
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
     """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
     args = config["args"]
@@ -92,6 +117,8 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
         # Loading is done: a model object is given, and TRL would warn that these are ignored.
         "model_init_kwargs": None,
     }
+    if args.get("completion_only_loss") is None:
+        owned["completion_only_loss"] = True  # TRL infers it from columns of text, and is given ids
     return build_config(SFTConfig, args, owned)
 
 

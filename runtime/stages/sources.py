@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import JobFailed
-from exc.runtime.stages.usercode import describe, load_function
+from exc.runtime.stages.usercode import FAULTS, describe, load_function
 
 PARQUET_BATCH = 1024  # rows held in memory at a time
 
@@ -148,7 +148,7 @@ def _python_rows(source: Mapping[str, Any], root: Path) -> Iterator[Record]:
             yield Record(where, _as_object(values, where))
     except JobFailed:
         raise
-    except Exception as error:
+    except FAULTS as error:
         after = f"after row {number}" if number else f"with args {dict(source.get('args', {}))}"
         raise JobFailed("data", f"`{target}` failed {after}: {describe(error, root)}") from error
 

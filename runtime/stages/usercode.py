@@ -6,12 +6,16 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from exc.runtime.context import JobFailed
+
+# What a person's code may raise, sys.exit() among it: that must not end the job as if it were done.
+FAULTS = (Exception, SystemExit)
 
 
 def load_function(target: str, root: Path, failure: str) -> Callable[..., Any]:
@@ -24,8 +28,9 @@ def load_function(target: str, root: Path, failure: str) -> Callable[..., Any]:
     if path is None or not function_name:
         raise JobFailed(failure, f"`{target}`: no module `{module_name}` in {root}")
     try:
-        module = _load_module(module_name, path, root)
-    except Exception as error:
+        with _first_in_line(root):
+            module = _load_module(module_name, path)
+    except FAULTS as error:
         raise JobFailed(failure, f"`{target}` cannot be imported: {describe(error, root)}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -55,10 +60,22 @@ def _module_path(name: str, root: Path) -> Path | None:
     return None
 
 
-def _load_module(name: str, path: Path, root: Path) -> ModuleType:
-    # At the end: a `datasets.py` beside the spec must not hide the library from those who need it.
+@contextmanager
+def _first_in_line(root: Path) -> Iterator[None]:
+    """Let a person's module import its neighbours, which are what its digest covers, before all else.
+
+    For good, `root` comes last: a `datasets.py` beside the spec must not hide the library from the stages.
+    """
     if str(root) not in sys.path:
         sys.path.append(str(root))
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+
+
+def _load_module(name: str, path: Path) -> ModuleType:
     importlib.invalidate_caches()
     if name not in sys.modules and _finds(name, path):
         return importlib.import_module(name)

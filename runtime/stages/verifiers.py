@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from exc.runtime.context import JobFailed
 from exc.runtime.stages.numeric import find_number
 from exc.runtime.stages.prompts import Row
-from exc.runtime.stages.usercode import describe, load_function
+from exc.runtime.stages.usercode import FAULTS, describe, load_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ def _python(target: str, root: Path) -> Verifier:
     def verify(completion: str, row: Row) -> Verdict:
         parsed = completion.strip() or None
         try:
-            credit = function(completion, row.answer, dict(row.fields))
-        except Exception as error:
+            # A copy to the bottom: what one call does to its row must not reach the next.
+            credit = function(completion, row.answer, deepcopy(dict(row.fields)))
+        except FAULTS as error:
             return Verdict(
                 parsed, False, False, f"`{target}` failed on row {row.index}: {describe(error, root)}"
             )

@@ -7,7 +7,7 @@ import glob
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 
 from exc.compiler.facts import Facts, FileFact
-from exc.spec.diagnostics import Diagnostics, Span, did_you_mean
+from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Experiment
-from exc.spec.usercode import UserCodeError, code_digest
+from exc.spec.usercode import UserCodeError, code_digest, parameters
 
 _PYTHON = "python:"
+_OF_A_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _CHUNK_BYTES = 1 << 20
 # A file changed this shortly ago may change again within the same tick of its clock: not remembered.
 _SETTLED_S = 2.0
@@ -44,12 +45,15 @@ class _Gatherer:
     digests: _Digests
     files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)  # what is wrong with user code
 
     def all(self) -> None:
         spec = self.draft.spec
         for name, data in spec.data.items():
             if data.python is not None:
                 self._target(data.python, self.draft.span("data", name, "python"))
+                if data.python in self.code:
+                    self._arguments(name, data.python, data.args)
                 self._patterns(data.files, ("data", name, "files"))
             else:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
@@ -110,12 +114,12 @@ class _Gatherer:
 
     def _folder(self, name: str, span: Span) -> None:
         """All files of a folder, hidden ones aside."""
-        if name in self.files:
-            return
         folder = self.root / name
         try:
             if not folder.is_dir():
                 self._missing(name, span, "a folder")
+                return
+            if name in self.files:
                 return
             found = sorted(
                 path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
@@ -127,6 +131,12 @@ class _Gatherer:
             return
         if not found:
             self.diagnostics.error("empty-file", f"the folder `{name}` is empty", span)
+            return
+        if not any(file.rpartition("/")[2] in _OF_A_TOKENIZER for file in found):
+            expected = "one of " + ", ".join(f"`{file}`" for file in _OF_A_TOKENIZER)
+            self.diagnostics.error(
+                "missing-file", f"the folder `{name}` holds no tokenizer", span, expected=expected
+            )
             return
         facts = [fact for file in found if (fact := self._fact(file, span)) is not None]
         if len(facts) == len(found):
@@ -148,6 +158,8 @@ class _Gatherer:
         )
         if exists:
             message = f"`{name}` is {'no folder' if what == 'a folder' else 'a folder'}"
+        elif (self.root / name).is_symlink():
+            message, near = f"`{name}` is a link that leads nowhere", None
         hint = near or "paths count from the folder of the spec"
         self.diagnostics.error("missing-file", message, span, expected=what if exists else None, hint=hint)
 
@@ -158,7 +170,32 @@ class _Gatherer:
         try:
             self.code[target] = code_digest(self.root, target)
         except UserCodeError as error:
+            if error.message in self.reported:
+                return  # of a module that cannot be read, once is enough
+            self.reported.add(error.message)
             self.diagnostics.error("user-code", error.message, span, expected=error.expected, hint=error.hint)
+
+    def _arguments(self, name: str, target: str, given: Mapping[str, object]) -> None:
+        """Whether a data source's callable takes its `args`."""
+        takes = parameters(self.root, target)
+        if takes is None:
+            return
+        for key in given:
+            if key not in takes.names and not takes.open:
+                self.diagnostics.error(
+                    "user-code",
+                    f"`{target}` takes no argument `{key}`",
+                    self.draft.span("data", name, "args", key, key=True),
+                    expected=one_of(takes.names),
+                    hint=did_you_mean(key, takes.names),
+                )
+        missing = [key for key in takes.required if key not in given]
+        if missing and all(key in takes.names for key in given):
+            names = ", ".join(f"`{key}`" for key in missing)
+            where = ("data", name, "args") if given else ("data", name, "python")
+            self.diagnostics.error(
+                "user-code", f"`{target}` needs {names} in `args`", self.draft.span(*where, key=bool(given))
+            )
 
 
 def _exists(path: Path) -> bool:

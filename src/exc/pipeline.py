@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exc.columns import check_columns
 from exc.compiler.check_batches import check_micro_batches
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
@@ -40,6 +41,7 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
         return Compiled(None, None, diagnostics, loaded.sources)
     check(draft, diagnostics)
     facts = gather(draft, root, diagnostics)
+    check_columns(draft, root, facts, diagnostics)
     sources = dict(loaded.sources)
     profile = load_profile(profile_name, root, diagnostics, sources)
     if profile is not None:

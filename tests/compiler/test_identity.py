@@ -415,6 +415,25 @@ def test_where_logs_go_is_no_identity(value: dict[str, Any]) -> None:
     assert job_identity("sft", config, {}) == job_identity("sft", CONFIGS["sft"], {})
 
 
+@pytest.mark.parametrize("kind", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("args", "shared"),
+    [
+        ({"lr_scheduler_type": "constant"}, True),
+        ({"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5.0}, True),
+        # A warm-up below 1 is a share of the run, and a longer run warms up longer.
+        ({"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 0.1}, False),
+        ({"lr_scheduler_type": "linear"}, False),
+    ],
+)
+def test_stages_share_what_does_not_depend_on_their_length(
+    kind: str, args: dict[str, Any], shared: bool
+) -> None:
+    length = {"sft": "max_steps", "grpo": "rollouts"}[kind]
+    short = {**CONFIGS[kind], "args": resolve_args(kind, args), length: 30}
+    assert (job_identity(kind, short, {}) == job_identity(kind, {**short, length: 70}, {})) is shared
+
+
 def test_an_unknown_kind_or_a_missing_field_is_an_error() -> None:
     with pytest.raises(KeyError):
         identity_fields("distill", {})

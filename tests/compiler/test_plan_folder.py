@@ -193,7 +193,7 @@ def test_class_configs_are_yaml_that_gives_every_config_back(medium: Plan, folde
         for job in members:
             row = read["jobs"][job["id"]]
             assert row["identity"] == job["identity"][:12]
-            assert row["reads"] == {need["role"]: need["job"] for need in job["needs"]}
+            assert row["reads"] == {need.role: need.job for need in job["needs"]}
             assert {key: row[key] for key in job["config"]} == job["config"]
 
 

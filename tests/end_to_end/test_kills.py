@@ -99,6 +99,7 @@ def kill_one(rng: random.Random, project: Project, submit: subprocess.Popen[str]
 def disturb(rng: random.Random, project: Project) -> Counter[str]:
     """Submit again and again, killing somebody at random moments, until all is done; gives who was killed."""
     killed: Counter[str] = Counter()
+    said = ""
     for _ in range(MOST_RUNS):
         with submitting(project) as submit:
             while killed.total() < NUM_KILLS and submit.poll() is None:
@@ -162,7 +163,7 @@ def test_kills_change_nothing_where_jobs_are_not_forked(finished: Project, tmp_p
 def training(folder: Path, finished: Project) -> tuple[Project, Job]:
     """A project in which all but one longer job of grpo is done, and that job."""
     project = finished.copy(folder)
-    project.edit("rollouts: 6", "rollouts: 24")
+    project.edit("rollouts: 6", "rollouts: 80")
     project.edit("keep: [3]", "keep: [3, 7, 8]")
     project.ok("compile")
     job = project.plan.job("mini/60/rl/r0/rl")
@@ -181,30 +182,29 @@ def start_job(project: Project, job: Job) -> subprocess.Popen[bytes]:
     )
 
 
-def moments(project: Project, job: Job, rng: random.Random) -> Iterator[Callable[[], bool]]:
+def moments(project: Project, job: Job) -> Iterator[Callable[[], bool]]:
     """What to wait for before each kill: some rollouts done, or a state or an artifact being written."""
     work = project.store / "work" / job.work_key
-    attempts = project.store / "attempts" / job.identity
-
-    def saving() -> bool:
-        return any(work.glob(".tmp-step-*"))
-
-    def publishing() -> bool:
-        return any((project.store / "tmp").glob("*/artifact"))
-
     for number in range(NUM_KILLS):
-        if number in (3, 6, 8):
-            yield saving
-        elif number == 1:
-            yield publishing
-        else:
-            attempt, count = attempts / str(number + 1), rng.randrange(1, 4)
+        seen = progress_of(project, job)
+        wanted = seen + 1 + (number % 3)
 
-            def going(attempt: Path = attempt, count: int = count) -> bool:
-                events = attempt / "events.jsonl"
-                return events.exists() and events.read_bytes().count(b'"progress"') >= count
+        def going(wanted: int = wanted) -> bool:
+            return progress_of(project, job) >= wanted
 
-            yield going
+        def saving(seen: int = seen) -> bool:
+            return any(work.glob(".tmp-step-*")) and progress_of(project, job) > seen
+
+        def publishing() -> bool:
+            return any((project.store / "tmp").glob("*/artifact"))
+
+        yield saving if number in (3, 6, 8) else publishing if number == 1 else going
+
+
+def progress_of(project: Project, job: Job) -> int:
+    """How many steps all attempts at a job have told of."""
+    attempts = (project.store / "attempts" / job.identity).glob("*/events.jsonl")
+    return sum(path.read_bytes().count(b'"progress"') for path in attempts)
 
 
 def test_a_training_job_that_is_killed_ends_in_the_same_weights(finished: Project, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_training_job_that_is_killed_ends_in_the_same_weights(finished: Projec
     project, job = training(tmp_path / "mini", finished)
     rng = random.Random(3)
     killed = 0
-    for moment in moments(project, job, rng):
+    for moment in moments(project, job):
         process = start_job(project, job)
         wait_until(lambda: process.poll() is not None or moment(), pause_s=0.001)  # noqa: B023
         time.sleep(rng.choice((0.0, rng.uniform(0.0, 0.2))))
@@ -222,7 +222,7 @@ def test_a_training_job_that_is_killed_ends_in_the_same_weights(finished: Projec
             process.kill()
             killed += 1
         process.wait()
-    assert killed > NUM_KILLS // 2
+    assert killed == NUM_KILLS
     assert start_job(project, job).wait(timeout=TIMEOUT_S) == 0
     assert project.contents() == calm.contents()
     assert list((project.store / "tmp").iterdir()) == []
@@ -239,7 +239,7 @@ def interrupt(project: Project, times: int) -> Done:
         wait_until(lambda: submit.poll() is not None or any_training(project))
         for _ in range(times):
             os.killpg(submit.pid, signal.SIGINT)
-            time.sleep(0.3)
+            time.sleep(0.05)
         said, _ = submit.communicate(timeout=TIMEOUT_S)
     return Done(submit.returncode, said, "")
 
@@ -253,7 +253,8 @@ def any_training(project: Project) -> bool:
 def test_after_ctrl_c_it_goes_on(finished: Project, tmp_path: Path, times: int) -> None:
     project = new_project(tmp_path / "mini")
     stopped = interrupt(project, times)
-    assert stopped.code == 130, stopped
+    # A second one may come when all is said and done: a shell gives 130 for that, too.
+    assert stopped.code == 130 or (times > 1 and stopped.code == -signal.SIGINT), stopped
     assert "stopping" in stopped.out
     assert "to go on: exc submit" in stopped.out
     assert "Traceback" not in stopped.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_second_submit_runs_and_loads_nothing(finished: Project, tmp_path: Pat
     traps.mkdir()
     for name in HEAVY:
         (traps / f"{name}.py").write_text("raise RuntimeError('loaded ' + __name__)\n", encoding="utf-8")
-    project.env["PYTHONPATH"] = str(traps)
+    project.env["PYTHONPATH"] = f"{traps}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     sprung = project.run(sys.executable, "-c", "import torch")
     assert "loaded torch" in sprung.err
     before = project.started()

@@ -14,6 +14,7 @@ from exc.compiler.folder import script
 from exc.compiler.identity import identity_fields
 from exc.compiler.plan import Job, Plan, PlanError, read_plan, to_json
 from exc.pipeline import Compiled, compile_spec
+from exc.runtime.wording import here
 from exc.spec.diagnostics import did_you_mean
 
 
@@ -55,7 +56,8 @@ def diff(args: argparse.Namespace) -> int:
         old, new = read_plan(Path(args.old)), read_plan(new_folder)
     except PlanError as error:
         return fail(str(error))
-    compiled = compile_spec(new_folder / new.root / new.spec, new_folder, new.profile["name"])
+    spec = Path(here((new_folder / new.root / new.spec).resolve()))
+    compiled = compile_spec(spec, new_folder, new.profile["name"])
     experiment = compiled.experiment
     if args.new is not None:
         # The spec tells lines more exactly than the plan, as long as it is still what the plan was made from.

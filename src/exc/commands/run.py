@@ -17,7 +17,7 @@ def submit(args: argparse.Namespace) -> int:
     """Run what a plan still needs, if it is what its spec says."""
     folder = Path(args.plan).absolute()
     try:
-        plan = read_plan(folder)
+        plan = read_plan(Path(args.plan))
     except PlanError as error:
         return fail(str(error))
     reasons = why_stale(plan, folder, args.plan)
@@ -38,7 +38,7 @@ def status(args: argparse.Namespace) -> int:
 
     folder = Path(args.plan).absolute()
     try:
-        plan = read_plan(folder)
+        plan = read_plan(Path(args.plan))
         if args.json:
             print_json(status_json(plan, find_store(plan, folder)))
             return 0
@@ -56,7 +56,7 @@ def results(args: argparse.Namespace) -> int:
 
     folder = Path(args.plan).absolute()
     try:
-        plan = read_plan(folder)
+        plan = read_plan(Path(args.plan))
         rows = result_rows(plan, find_store(plan, folder))
     except (PlanError, StoreError) as error:
         return fail(str(error))
@@ -79,7 +79,7 @@ def report(args: argparse.Namespace) -> int:
 
     folder = Path(args.plan).absolute()
     try:
-        plan: Plan = read_plan(folder)
+        plan: Plan = read_plan(Path(args.plan))
         out = Path(args.out) if args.out else spec_root(plan, folder) / "report"
         page = write_report(plan, find_store(plan, folder).root, out)
     except (PlanError, StoreError) as error:

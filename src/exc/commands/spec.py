@@ -32,6 +32,8 @@ def compile_(args: argparse.Namespace) -> int:
     """Write the plan folder of a spec."""
     spec = Path(args.spec)
     out = Path(args.out) if args.out else spec.parent / "plan"
+    if out.exists() and not out.is_dir():
+        return fail(f"{out} is a file; name a folder with -o")
     compiled = compile_spec(spec, out, args.profile)
     if not args.json:
         show_diagnostics(compiled)

@@ -10,7 +10,7 @@ from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
-from exc.runtime.wording import compile_command
+from exc.runtime.wording import compile_command, here
 from exc.spec.experiment import Experiment, PassAtK
 from exc.spec.recipes import Grpo, Sft
 
@@ -23,7 +23,7 @@ def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
     again = compile_command(plan, folder)
     if not spec.exists():
         return [f"{typed}: its spec {plan.spec} is not where it was ({plan.root}); a plan goes with its spec"]
-    compiled = compile_spec(spec.resolve(), folder, plan.profile["name"])
+    compiled = compile_spec(Path(here(spec.resolve())), folder, plan.profile["name"])
     if compiled.plan is None or compiled.experiment is None:
         show_diagnostics(compiled)
         return [f"{typed}: the spec has errors since the plan was made; mend them and run `{again}`"]

@@ -5,19 +5,26 @@ from __future__ import annotations
 import io
 import os
 import random
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from rich.console import Console
 
 from exc.compiler.plan import Job, Need
 from exc.runtime.attempts import last_attempt
+from exc.runtime.backends import forking
 from exc.runtime.backends.forking import SWITCH
+from exc.runtime.events import read_events
 from exc.runtime.files import digest_file
+from exc.runtime.outputs import is_done
 from exc.runtime.submit import submit
-from tests.runtime.core.world import World, digest, make_world
+from tests.runtime.core.world import World, digest, make_world, wait_until
 
 _SCRIPT = 'exec "$EXC_PYTHON" -m exc.runtime.job "$1"\n'
 _MODEL = {
@@ -39,8 +46,8 @@ def source(root: Path) -> dict[str, Any]:
     return {"name": "sums", "kind": "text", "split": "line", "files": [file]}
 
 
-def jobs(root: Path) -> Iterator[Job]:
-    """A tokenizer, its tokens, and two models trained on them."""
+def jobs(root: Path, steps: int = 4) -> Iterator[Job]:
+    """A tokenizer, its tokens, and two models trained on them, one after the other on two CPUs."""
     text = source(root)
     config: dict[str, Any] = {"algorithm": "bpe", "vocab_size": 300, "split_digits": True, "sources": [text]}
     tokenizer = Job("tokenizer", "tokenizer", "tokenizer", digest("a"), {**config, "max_bytes": 1 << 20})
@@ -49,14 +56,14 @@ def jobs(root: Path) -> Iterator[Job]:
     yield from (tokenizer, tokens)
     for seed in (1, 2):
         needs = (reads, Need("tokens:sums", "tokens", tokens.artifact, ""))
-        kept = {4: digest(f"c{seed}")}
-        name = f"trunk{seed}/pretrain/4"
+        kept = {steps: digest(f"c{seed}")}
+        name = f"trunk{seed}/pretrain/{steps}"
         yield Job(
             name,
             "pretrain",
             "pretrain",
-            kept[4],
-            training(seed),
+            kept[steps],
+            {**training(seed), "step": steps},
             needs,
             digest(f"d{seed}"),
             kept,
@@ -86,10 +93,15 @@ def training(seed: int) -> Mapping[str, Any]:
     }
 
 
-def run(root: Path) -> World:
-    world = make_world(root, *jobs(root))
+def world_of(root: Path, *jobs: Job) -> World:
+    world = make_world(root, *jobs)
     for script in (world.plan_folder / "jobs").iterdir():
         script.write_text(_SCRIPT)
+    return world
+
+
+def run(root: Path) -> World:
+    world = world_of(root, *jobs(root))
     out = io.StringIO()
     code = submit(world.plan, world.plan_folder, world.store, console=Console(file=out, width=120), slots=2)
     assert code == 0, out.getvalue()
@@ -119,3 +131,83 @@ def test_forked_jobs_leave_what_scripts_leave(tmp_path: Path, monkeypatch: pytes
     owner = attempt.owner()
     assert owner is not None
     assert owner.pid != os.getpid()
+
+
+def server_of(submitter: int) -> psutil.Process:
+    """The fork server that a process has started."""
+
+    def found() -> list[psutil.Process]:
+        children = psutil.Process(submitter).children()
+        return [child for child in children if "exc.runtime.zygote" in child.cmdline()]
+
+    wait_until(lambda: bool(found()))
+    return found()[0]
+
+
+def listens(process: subprocess.Popen[str]) -> bool:
+    """Whether a process has taken SIGTERM over."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_submit_can_be_stopped_while_the_server_warms_up(tmp_path: Path, number: signal.Signals) -> None:
+    trunks = [replace(job, needs=()) for job in jobs(tmp_path) if job.kind == "pretrain"]
+    world = world_of(tmp_path, *trunks)
+    with world.submit() as submitting:
+        server = server_of(submitting.pid)
+        server.suspend()  # so that it is not warm before the signal
+        wait_until(lambda: listens(submitting))
+        submitting.send_signal(number)
+        shown, _ = submitting.communicate(timeout=20)
+    assert submitting.returncode == 130, shown
+    assert not server.is_running()
+    assert world.started(trunks[0].id) == 0
+
+
+def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of(tmp_path, *jobs(tmp_path))
+    lifeline, held = os.pipe()
+    server = forking.ForkServer(world.plan_folder, world.root, lifeline, [])
+    try:
+        wait_until(lambda: server.poll() == "ready")
+        monkeypatch.setattr(forking, "_ANSWERS_S", 0.1)
+        server_of(os.getpid()).suspend()
+        assert server.fork({"job": "tokenizer"}) is None
+        assert server.poll() == "gone"
+    finally:
+        server.close()
+        os.close(lifeline)
+        os.close(held)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["warming", "running"])
+def test_a_server_that_is_killed_costs_no_job(tmp_path: Path, when: str) -> None:
+    steps = 300  # long enough to be at work when the server is killed
+    world = world_of(tmp_path, *jobs(tmp_path, steps))
+    first = world.plan.job(f"trunk1/pretrain/{steps}")
+    with world.submit() as submitting:
+        server = server_of(submitting.pid)
+        if when == "running":
+            wait_until(lambda: is_at_work(world, first))
+            assert owner_of(world, first).ppid() == server.pid
+        server.kill()
+        shown, _ = submitting.communicate(timeout=120)
+    assert submitting.returncode == 0, shown
+    assert [world.started(job.id) for job in world.plan] == [1, 1, 1, 1]
+    assert all(is_done(job, world.store) for job in world.plan)
+
+
+def is_at_work(world: World, job: Job) -> bool:
+    attempt = last_attempt(world.store, job.identity)
+    return attempt is not None and any(event["event"] == "progress" for event in read_events(attempt.events))
+
+
+def owner_of(world: World, job: Job) -> psutil.Process:
+    """The process of a job's last attempt."""
+    attempt = last_attempt(world.store, job.identity)
+    owner = attempt.owner() if attempt else None
+    assert owner is not None
+    return psutil.Process(owner.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_an_unknown_job_is_answered_by_the_nearest(tmp_path: Path) -> None:
     [
         ("fail", "data", "gsm8k.jsonl row 17 has no column `question`"),
         ("bug", "error", "ValueError: nobody thought of this"),
+        ("exit", "error", "SystemExit: 0"),
         ("memory", "out-of-memory", "memory ran out"),
         ("full", "disk", "the disk is full"),
         ("nothing", "error", "the stage ended without leaving everything it must"),
@@ -92,6 +94,14 @@ def test_a_failure_is_told_recorded_and_leaves_no_artifact(
     assert read_events(attempt.events)[-1]["event"] == "failed"
     assert world.store.present("trivial") == set()
     assert holder(world.store.work_path(digest("rl"))) is None
+
+
+def test_settings_of_accelerate_do_not_reach_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They change results: ACCELERATE_MIXED_PRECISION=bf16 did, under the identity of float32."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    world = make_world(tmp_path, job("rl"))
+    assert run(world, "rl") == 0
+    assert "ACCELERATE_MIXED_PRECISION" not in os.environ
 
 
 def test_a_damaged_input_says_how_to_mend_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

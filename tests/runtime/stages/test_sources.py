@@ -96,6 +96,7 @@ def test_a_generator_yields_rows(bench: Bench) -> None:
             r"`bad_rows:f` failed with args {}: TypeError: 'NoneType' object is not iterable",
         ),
         ("    return open('/nowhere/x')\n", "bad_rows.py:2: FileNotFoundError"),
+        ("    yield {'i': 1}\n    raise SystemExit\n", "failed after row 1: bad_rows.py:3: SystemExit"),
     ],
 )
 def test_what_goes_wrong_in_a_generator_is_placed(bench: Bench, body: str, message: str) -> None:

@@ -107,8 +107,8 @@ def test_counts_of_sft_are_its_tokens_without_padding(undisturbed: Undisturbed) 
 def test_counts_of_grpo_follow_its_passes(undisturbed: Undisturbed) -> None:
     _, published = undisturbed("grpo-full")
     counts = published.record(6)["counts"]
-    # Sampling, two passes of training, the reference and the log-probabilities at sampling time.
-    assert counts["flops"] == (2 + 6 * 2 + 2 + 2) * parameters() * counts["tokens"]
+    # Sampling, one pass of training, the reference and the log-probabilities at sampling time.
+    assert counts["flops"] == (2 + 6 + 2 + 2) * parameters() * counts["tokens"]
     assert counts["samples"] == 6 * 8
 
 
@@ -188,10 +188,10 @@ def test_a_model_that_cannot_be_is_refused(
         ("sft", {"args": {"learning_rate": "fast"}}, "`learning_rate` is 'fast'"),
         ("sft", {"args": {"lr_scheduler_type": "cosin"}}, "cosin"),
         ("sft", {"args": {"train_sampling_strategy": "group_by_length"}}, "cannot be resumed exactly"),
-        ("sft", {"micro_batch_size": 3}, "no multiple of micro-batches of 3"),
-        ("grpo", {"updates_per_rollout": 3}, "do not divide a rollout of 8 completions"),
+        ("sft", {"micro_batch_size": 3}, "no multiple of micro_batch_size 3"),
+        ("grpo", {"updates_per_rollout": 3}, "which 3 updates cannot share evenly"),
         ("grpo", {"stop": [";"], "args": {"mask_truncated_completions": True}}, "ends in a stop string"),
-        ("grpo", {"num_generations": 1}, "at least 2 generations"),
+        ("grpo", {"num_generations": 1}, "num_generations must be at least 2"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(
@@ -210,6 +210,29 @@ def test_data_without_demonstrations_is_refused(inputs: dict[str, Path], root: P
     failure = fail(tmp_path, "sft", {**inputs, "rows": rows}, root)
     assert failure.kind == "data"
     assert "none of the 1 rows has a demonstration" in str(failure)
+
+
+def test_fine_tuning_sees_the_prompts_that_sampling_sees(tmp_path: Path) -> None:
+    """Even where a token would reach from the prompt into the demonstration."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from exc.runtime.stages.sft import tokenise
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: n for n, token in enumerate([*alphabet, "\u0120i"])}  # " i" is one token
+    bpe = Tokenizer(models.BPE(vocab=vocabulary, merges=[("\u0120", "i")]))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    factory: Any = PreTrainedTokenizerFast
+    tokenizer = factory(tokenizer_object=bpe, eos_token="<|end|>")
+    for prompt, completion, size in (("say: ", "it", 3), ("say:", " it", 3), ("say:", " it<|end|>", 3)):
+        (example,) = tokenise(tokenizer, [{"prompt": prompt, "completion": completion}], None)
+        ids, mask = example["input_ids"], example["completion_mask"]
+        start = tokenizer(prompt)["input_ids"]
+        assert ids[: len(start)] == start
+        assert mask == [0] * len(start) + [1] * size
+        assert tokenizer.decode(ids) == prompt + completion.removesuffix("<|end|>") + "<|end|>"
 
 
 def test_prompts_that_fill_the_whole_length_are_refused(

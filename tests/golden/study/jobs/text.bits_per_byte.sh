@@ -20,4 +20,5 @@ folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export EXC_PLAN="${EXC_PLAN:-$folder}"
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
-exec "${EXC_PYTHON:-python}" -m exc.runtime.job "$1"
+# -P: what lies in the folder where it is run hides no library
+exec "${EXC_PYTHON:-python}" -P -m exc.runtime.job "$1"
