@@ -35,7 +35,7 @@ def check_batches(scope: Scope) -> None:
 
 
 def check_micro_batches(draft: Experiment, profile: Profile, diagnostics: Diagnostics) -> None:
-    """Report batches that the profile's `micro_batch_size` does not divide, or whose result it would change."""
+    """Report batches that the profile's `micro_batch_size` does not divide, or would train otherwise."""
     allotment = Allotment(profile)
     for path, jobs, split in _batches(draft):
         for job in jobs:
@@ -85,10 +85,11 @@ def _grpo(body: Grpo) -> Split:
 
     def split(micro: int | None) -> object:
         fields = grpo_batch(*sizes, micro, WORLD)
-        if fields != grpo_batch(*sizes, None, WORLD) and (setting := _by_micro_batch(body.args)) is not None:
+        setting = _by_micro_batch(body.args)
+        if setting is not None and fields != grpo_batch(*sizes, None, WORLD):
             raise ValueError(
-                f"`{setting}` is computed over what a device takes at once: micro_batch_size {micro} would make "
-                "it another result; leave it out of the profile for this stage"
+                f"`{setting}` is computed over what a device takes at once: with micro_batch_size {micro} it "
+                "is another loss; leave that out of the profile for this stage"
             )
         return fields
 

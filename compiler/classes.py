@@ -65,7 +65,7 @@ class JobClass:
     def resources(self) -> str:
         given = self.jobs[0].resources
         return ", ".join(
-            f"{value} {name}" if name != "cpus" else _cpus(value) for name, value in given.items()
+            f"{name} {value}" if name != "cpus" else _cpus(value) for name, value in given.items()
         )
 
     @property

@@ -119,9 +119,7 @@ def _block_size(spec: PassAtK) -> int:
     return 1 if spec.temperature == 0 else BLOCK_SIZE
 
 
-def _sample_config(
-    world: World, name: str, spec: PassAtK, num_fewshot: int, block: int
-) -> Mapping[str, Any]:
+def _sample_config(world: World, name: str, spec: PassAtK, num_fewshot: int, block: int) -> Mapping[str, Any]:
     task, root = world.spec.tasks[spec.task], world.spec.seed
     shared = world.once(
         ("sample", name, num_fewshot),

@@ -81,7 +81,8 @@ def _grpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
 def holds_horizon(args: Mapping[str, Any]) -> bool:
     """Whether the learning rate at a step depends on how long the stage will run."""
     if args["lr_scheduler_type"] == "constant_with_warmup":
-        return 0 < args["warmup_steps"] < 1  # such a warm-up is a share of the run
+        warmup: float = args["warmup_steps"]
+        return 0 < warmup < 1  # such a warm-up is a share of the run
     return bool(args["lr_scheduler_type"] != "constant")
 
 

@@ -104,7 +104,7 @@ def _recipes(plan: Plan) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "where": where,
-                "stages": [_stage(stage, jobs.get((name, stage["name"]))) for stage in stages],
+                "stages": [_stage(plan, stage, jobs.get((name, stage["name"]))) for stage in stages],
             }
         )
     return out
@@ -115,7 +115,7 @@ def _steps(steps: Iterable[int], most: int = 12) -> str:
     return (
         ", ".join(listed)
         if len(listed) <= most
-        else f"{listed[0]}, ..., {listed[-1]} ({len(listed)} checkpoints)"
+        else f"{listed[0]}, ..., {listed[-1]} ({len(listed)} of them)"
     )
 
 
@@ -130,16 +130,20 @@ def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
     return out
 
 
-def _stage(stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
+def _stage(plan: Plan, stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
     what = f"{stage['kind']} from {stage['from']}"
     if job is None:
         return {"name": stage["name"], "what": what, "settings": ["not planned"]}
     fields = identity_fields(job.kind, job.config)
-    settings = [
+    rows = [plan.job(need.job).config for need in job.needs if need.role == "rows"]
+    settings = [f"task: {config['task']}, split {config['split']}" for config in rows]
+    settings += [
         f"{name}: {_setting(name, value)}"
         for name, value in fields.items()
         if name not in _ELSEWHERE and value
     ]
+    if len(job.kept) > 1:
+        settings.append(f"keeps: {_steps(job.kept)}")
     return {"name": stage["name"], "what": what, "settings": settings}
 
 

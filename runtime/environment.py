@@ -31,8 +31,8 @@ _TORCH_FRESH_SEED = 67280421310721  # of torch's generator in a process that nev
 def prepare_process(num_threads: int) -> None:
     """Set the variables that libraries read when imported; torch, if it is imported already, is told.
 
-    Settings of accelerate in the environment are dropped: ACCELERATE_MIXED_PRECISION, for one, turns a run that
-    the spec has in float32 into another.
+    Settings of accelerate in the environment are dropped: ACCELERATE_MIXED_PRECISION, for one, makes another
+    result of a run that the spec has in float32.
     """
     os.environ.update(OFFLINE)
     for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
@@ -56,6 +56,13 @@ def fresh_randomness() -> None:
 def describe_environment(num_threads: int) -> dict[str, Any]:
     """Versions of what computes, without importing any of it."""
     return {**_versions(), "platform": platform.platform(), "num_threads": num_threads}
+
+
+def describe_device() -> str:
+    """The GPU's name, or "cpu"; for jobs that load torch in any case."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 @cache

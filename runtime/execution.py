@@ -15,7 +15,7 @@ from typing import Any
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, utc_now
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
-from exc.runtime.environment import describe_environment, git_commit, prepare_process
+from exc.runtime.environment import describe_device, describe_environment, git_commit, prepare_process
 from exc.runtime.events import EventWriter
 from exc.runtime.failures import classify
 from exc.runtime.outputs import input_path, is_done, link_results
@@ -23,6 +23,9 @@ from exc.runtime.sources import check_sources
 from exc.runtime.stages import STAGES
 from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
+
+# Kinds that compute on the GPU where there is one.
+_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "sample", "bits_per_byte"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,20 @@ class Execution:
         return {
             "fields": identity_fields(self.job.kind, self.job.config),
             "inputs": {need.role: need.artifact for need in self.job.needs},
-            "environment": describe_environment(int(self.job.resources.get("cpus") or 1)),
+            "environment": self._environment(),
             "git_commit": git_commit(self.root),
             "host": socket.gethostname(),
             "started": self.began,
         }
+
+    def _environment(self) -> dict[str, Any]:
+        """What may move the last bits of a result without being part of its identity."""
+        found = describe_environment(int(self.job.resources.get("cpus") or 1))
+        if self.job.kind in _ON_DEVICE:
+            found["device"] = describe_device()
+        if (micro := self.job.config.get("micro_batch_size")) is not None:
+            found[f"micro_batch_size of {self.job.kind}"] = micro
+        return found
 
     def _emit(self, event: str, **fields: Any) -> None:
         written = self.events.emit(event, **fields)

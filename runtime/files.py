@@ -42,16 +42,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def relink(link: Path, target: Path) -> None:
-    """Make `link` a relative symlink to `target`, replacing an older link; does nothing if it is right."""
-    text = os.path.relpath(target, link.parent)
+def relink(link: str, target: str) -> None:
+    """Make `link` a symlink that reads `target`, replacing an older one; does nothing if it is right.
+
+    Paths as text: thousands of links are looked at before anything is run.
+    """
     try:
-        if str(link.readlink()) == text:
+        if os.readlink(link) == target:  # noqa: PTH115
             return
     except OSError:
-        link.parent.mkdir(parents=True, exist_ok=True)
-    partial = link.with_name(f".{uuid.uuid4().hex}")
-    partial.symlink_to(text)
+        Path(link).parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(link).with_name(f".{uuid.uuid4().hex}")
+    partial.symlink_to(target)
     partial.replace(link)
 
 

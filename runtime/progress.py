@@ -19,7 +19,7 @@ from exc.runtime.attempts import Attempt, Failure
 from exc.runtime.forecast import Forecast
 from exc.runtime.lease import Holder
 from exc.runtime.reporter import Outcome
-from exc.runtime.wording import clock, cure, duration, here, plural, submit_command
+from exc.runtime.wording import clock, cure, duration, here, plan_command, plural
 
 _REFRESH_PER_S = 4
 _MAX_BLOCKED_NAMED = 3
@@ -117,7 +117,8 @@ class TerminalReporter:
         else:
             self._stopping = "stopping; Ctrl-C again to kill"
             self._say(
-                f"[yellow]stopping[/]: waiting for {plural(running, 'job')} to save; Ctrl-C again kills them"
+                f"[yellow]stopping[/]: waiting for {plural(running, 'job')} to save; "
+                f"Ctrl-C again kills {'it' if running == 1 else 'them'}"
             )
 
     def end(self, outcome: Outcome) -> None:
@@ -181,7 +182,10 @@ class TerminalReporter:
         totals: dict[str, int] = {}
         for job in self._jobs:
             totals[job.kind] = totals.get(job.kind, 0) + 1
-        return "  ".join(f"{kind} {self._settled.get(kind, 0)}/{total}" for kind, total in totals.items())
+        # A no-break space keeps a kind and its count on one line.
+        return "  ".join(
+            f"{kind}\u00a0{self._settled.get(kind, 0)}/{total}" for kind, total in totals.items()
+        )
 
     def _summary(self, outcome: Outcome) -> Text:
         if not self._jobs:
@@ -201,11 +205,10 @@ class TerminalReporter:
                 text.append(f", {count} {word}", style)
         for job_id, (failure, attempt) in outcome.failed.items():
             text.append(f"\n  {job_id} ", "red")
-            text.append(f"{failure.kind}: {failure.message.splitlines()[0] if failure.message else ''}")
+            text.append(f"({failure.kind}): {failure.message.splitlines()[0] if failure.message else ''}")
             text.append(f"\n    log: {here(attempt.log)}", "dim")
-        if outcome.exit_code:
-            text.append("\nto go on: ")
-            text.append(submit_command(self._plan_folder), "bold")
+        text.append("\nto go on: " if outcome.exit_code else "\nnext: ")
+        text.append(plan_command("submit" if outcome.exit_code else "report", self._plan_folder), "bold")
         return text
 
 

@@ -101,15 +101,15 @@ def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[
         table.add_column(axis, no_wrap=True)
     for name in metrics:
         table.add_column(name, justify="right", no_wrap=True)
+    lacks = any(row.missing for row in mine)
+    if lacks:
+        table.add_column("", style="dim", overflow="fold")
     for row in mine:
         names = {"recipe": _recipe(row), "step": "" if row.step is None else str(row.step)}
         model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
-        values = (
-            [Text(row.missing, style="dim")]
-            if row.missing
-            else [_number(row.metrics.get(m)) for m in metrics]
-        )
-        table.add_row(model, *(names[axis] for axis in axes), *values)
+        values = [_number(row.metrics.get(m)) for m in metrics]
+        why = [Text(row.missing)] if lacks else []
+        table.add_row(model, *(names[axis] for axis in axes), *values, *why)
     return table
 
 

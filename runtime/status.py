@@ -16,7 +16,7 @@ from exc.runtime.execution import progress_text
 from exc.runtime.progress import failure_block
 from exc.runtime.state import WORDS, JobState, Word, job_states
 from exc.runtime.store import Store
-from exc.runtime.wording import plural, submit_command
+from exc.runtime.wording import plan_command, plural, submit_command
 
 _STYLES: Mapping[Word, str] = {
     "done": "green",
@@ -129,7 +129,9 @@ def _failure_text(
     blocked = [job for job in plan.jobs if states[job.id].blocked_by == job_id]
     text = failure_block(job_id, state.failure, state.attempt, plan, plan_folder, blocked)
     lines = state.attempt.read().get("failure", {}).get("log_lines") or []
-    for line in lines[-_LOG_LINES_SHOWN:]:
+    said = {f"{job_id}: failed ({state.failure.kind}): {state.failure.message}".splitlines()[0]}
+    said.update(state.failure.message.splitlines())
+    for line in [line for line in lines if line not in said][-_LOG_LINES_SHOWN:]:
         text.append(f"\n  | {line}", "dim")
     return text
 
@@ -140,5 +142,7 @@ def _last_line(rows: list[StatusRow], plan_folder: Path) -> Text:
 
     left = count("failed", "interrupted", "waiting", "blocked")
     if not left:
-        return Text("running" if count("running") else "all done")
+        if count("running"):
+            return Text("running")
+        return Text("all done; next: ").append(plan_command("report", plan_folder), "bold")
     return Text(f"{plural(left, 'job')} to do; to go on: ").append(submit_command(plan_folder), "bold")

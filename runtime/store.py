@@ -142,7 +142,8 @@ class Store:
 
     def link(self, experiment: str, name: str, kind: str, identity: str) -> None:
         """Give an artifact a readable name under results/."""
-        relink(self.root / "results" / experiment / name, self.artifact_path(kind, identity))
+        link = f"results/{experiment}/{name}"
+        relink(f"{self.root}/{link}", f"{'../' * link.count('/')}artifacts/{kind}/{identity}")
 
     def sweep(self) -> int:
         """Remove what dead processes left half-written in tmp/; gives how many.

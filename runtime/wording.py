@@ -32,10 +32,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def plan_command(command: str, plan_folder: Path) -> str:
+    """What to type to have `exc COMMAND` on a plan from here."""
+    place = os.path.relpath(plan_folder)
+    return f"exc {command}" if place == "plan" else f"exc {command} {shlex.quote(place)}"
+
+
 def submit_command(plan_folder: Path) -> str:
     """What to type to run a plan from here."""
-    place = os.path.relpath(plan_folder)
-    return "exc submit" if place == "plan" else f"exc submit {shlex.quote(place)}"
+    return plan_command("submit", plan_folder)
 
 
 def compile_command(plan: Plan, plan_folder: Path) -> str:

@@ -37,6 +37,18 @@ def accepts(name: str, value: object) -> bool:
     return (name == "str" and isinstance(value, str)) or (name == "null" and value is None)
 
 
+def within(value: float, least: str, most: float | None) -> bool:
+    """Whether a number is above 0, or at least 0, as `least` says (`>0`, `>=0`), and `most` at most."""
+    return (value > 0 or (value == 0 and least == ">=0")) and (most is None or value <= most)
+
+
+def bounds_in_words(least: str, most: float | None) -> str:
+    """The bounds as they go on after the word "expected"."""
+    if least == ">=0":
+        return "a number, 0 or more" if most is None else f"a number from 0 to {most:g}"
+    return "a number above 0" + ("" if most is None else f", {most:g} at most")
+
+
 def typed(value: object, types: str) -> object:
     """A fresh copy of an accepted value, in which integers given for real numbers are real numbers."""
     names = types.split(" | ")

@@ -26,6 +26,22 @@ _TABLES = Path(__file__).parent / "tables"
 _OWNED_CUTOFF = 0.85
 
 
+# Numbers that torch or generation refuse outside these: the least (exclusive where marked), the most.
+BOUNDS: Mapping[str, tuple[str, float | None]] = {
+    "learning_rate": (">=0", None),
+    "weight_decay": (">=0", None),
+    "adam_beta1": (">=0", 1),
+    "adam_beta2": (">=0", 1),
+    "adam_epsilon": (">=0", None),
+    "warmup_steps": (">=0", None),
+    "max_length": (">0", None),
+    "max_completion_length": (">0", None),
+    "temperature": (">0", None),
+    "top_p": (">0", 1),
+    "repetition_penalty": (">0", None),
+}
+
+
 class Row(TypedDict):
     """One field of the TRL table. `choices`, where given, are all texts that the field takes."""
 
@@ -40,7 +56,7 @@ class ArgProblem:
     """One field of `args` that cannot stay. `expected` goes on after the word "expected"."""
 
     field: str
-    code: str  # unknown-field, owned-field, renamed-field, foreign-field, wrong-type or bad-choice
+    code: str  # unknown-, owned-, renamed-, foreign-field, wrong-type, bad-choice or bad-value
     message: str
     expected: str | None = None
     hint: str | None = None
@@ -189,6 +205,9 @@ def _value_problem(kind: str, field: str, value: object) -> ArgProblem | None:
         near = nearest(value, choices)
         hint = f"did you mean `{near}`?" if near is not None else None
         return ArgProblem(field, "bad-choice", message, one_of(choices), hint, on_value=True)
+    if isinstance(value, int | float) and field in BOUNDS and not arg_values.within(value, *BOUNDS[field]):
+        expected = arg_values.bounds_in_words(*BOUNDS[field])
+        return ArgProblem(field, "bad-value", message, expected, on_value=True)
     return None
 
 

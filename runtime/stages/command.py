@@ -161,7 +161,7 @@ class _Output:
 
     def tail(self) -> str:
         lines = self.kept.decode(errors="replace").splitlines()[-TAIL_LINES:]
-        return "; its last lines:\n" + "\n".join(lines) if lines else " and printed nothing"
+        return "\nits last lines:\n" + "\n".join(lines) if lines else " and printed nothing"
 
     def close(self) -> None:
         self.pipe.close()

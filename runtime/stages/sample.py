@@ -145,7 +145,7 @@ def _draw(
 
 def _seed(config: Mapping[str, Any], batch: int) -> int:
     """Derive the seed of one batch: 63 bits, as torch takes no more without a sign."""
-    text = f"sample {config['seed']} {config.get('task', '')} {config['block']} {batch}"
+    text = f"sample {config['seed']}  {config['block']} {batch}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

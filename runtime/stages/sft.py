@@ -81,9 +81,9 @@ def tokenise(
 ) -> list[dict[str, list[int]]]:
     """Put the ids of each demonstration, its end included, behind the ids of its prompt.
 
-    The prompt's are those that sampling starts from. TRL encodes both texts as one, which is the same unless a
-    token would reach over the border ("Answer: " and "the" as "Answer", ":", " the"): then the model would learn
-    to go on from a prompt that it never meets. There the demonstration is encoded apart.
+    The prompt's are those that sampling starts from. TRL encodes both texts as one, which is the same unless
+    a token reaches over the border ("Answer: " and "the" as "Answer", ":", " the"): then the model would
+    learn to go on from a prompt that it never meets. There the demonstration is encoded apart.
     """
     end_id = tokenizer.eos_token_id if end is None else tokenizer.convert_tokens_to_ids(end)
     prompts = tokenizer([example["prompt"] for example in examples])["input_ids"]

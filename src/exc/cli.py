@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     submit = command("submit", "run what a plan still needs; can be run again at any time")
     _plan(submit)
     submit.add_argument(
-        "--slots", type=_positive, metavar="N", help="CPU slots on this machine (default: all)"
+        "--slots",
+        type=_positive,
+        metavar="N",
+        help="CPU slots (default: what the profile says, else all of this machine)",
     )
     _plan(command("status", "say where a plan stands, and what failed and why"), json=True)
     results = command("results", "list every score, with the job that it came from")
@@ -114,7 +117,7 @@ COMMANDS = {
     "results": "exc.commands.run:results",
     "report": "exc.commands.run:report",
 }
-LONG = {"submit", "report"}
+LONG = {"report"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,6 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.command not in LONG:
         # What these build lives until they end; looking through it for garbage takes a third of their time.
+        # `exc submit` has it looked for again once it starts to run jobs.
         gc.disable()
     module, _, function = COMMANDS[args.command].partition(":")
     return int(getattr(import_module(module), function)(args))

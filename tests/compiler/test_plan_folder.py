@@ -94,7 +94,7 @@ def compiled_in(folder: Path, hash_seed: str) -> dict[str, bytes]:
     )
     for name in ("problems", "held_out"):
         (data / f"{name}.jsonl").write_text(
-            '{"question": "1+1", "answer": "2", "worked": "2"}\n', encoding="utf-8"
+            '{"question": "1+1", "answer": "2", "worked": "2", "text": "1+1=2"}\n', encoding="utf-8"
         )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "XDG_CACHE_HOME": str(folder / "cache")}
     command = [
@@ -180,7 +180,7 @@ def test_scripts_run_the_job_that_is_named(folder: dict[str, bytes], tmp_path: P
     run = subprocess.run(
         ["bash", str(script), "a/job"], env=environment, capture_output=True, text=True, cwd="/", check=True
     )
-    assert run.stdout.split() == [str(tmp_path / "plan"), "1", "-m", "exc.runtime.job", "a/job"]
+    assert run.stdout.split() == [str(tmp_path / "plan"), "1", "-P", "-m", "exc.runtime.job", "a/job"]
 
 
 def test_class_configs_are_yaml_that_gives_every_config_back(medium: Plan, folder: dict[str, bytes]) -> None:

@@ -25,7 +25,7 @@ FAULTS = {
     "mini/20/diverging/r0/sft": ("diverged", "is nan at step 2; the last finite loss was "),
     "mini/20/failing/r0/run": (
         "command",
-        "the command exited with 7; its last lines:\none line before the end",
+        "the command exited with 7\nits last lines:\none line before the end",
     ),
     "mini/20/unjudged-rl/r0/rl": ("verifier", "faults.py:24: RuntimeError: the judge is away"),
     "mini/pretrain/20.none-judged.score": (

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from exc.spec import arg_names, arg_roles
 from exc.spec.args import (
+    BOUNDS,
     TRL_VERSION,
     ArgProblem,
     check_args,
@@ -174,6 +175,23 @@ def test_all_problems_are_reported_with_what_was_expected() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("learning_rate", -1.0e-6, "a number, 0 or more"),
+        ("temperature", 0, "a number above 0"),
+        ("top_p", 95, "a number above 0, 1 at most"),
+        ("adam_beta2", 1.5, "a number from 0 to 1"),
+        ("max_completion_length", 0, "a number above 0"),
+    ],
+)
+def test_numbers_that_no_trainer_takes(field: str, value: float, expected: str) -> None:
+    assert check_args("grpo", {field: value}) == [
+        ArgProblem(field, "bad-value", f"`{field}` cannot be `{value}`", expected, on_value=True)
+    ]
+    assert check_args("grpo", {field: 1}) == []
+
+
 def allowed(kind: str) -> list[str]:
     return [name for name in trl_fields(kind) if not check_args(kind, {name: frozen_defaults(kind)[name]})]
 
@@ -198,6 +216,8 @@ def kinds_and_args(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
         texts = [text for text in row.get("choices", []) if (field, text) not in arg_names.UNUSABLE]
         if texts:
             given[field] = draw(st.sampled_from(texts))
+        elif field in BOUNDS:
+            given[field] = draw(st.sampled_from([0.5, 1] if "float" in usable else [1]))
         elif usable:
             given[field] = draw(strategies[draw(st.sampled_from(usable))])
     return kind, given

@@ -150,8 +150,14 @@ def _lineage(loaded: Plan, job: Job) -> list[str]:
         reads = loaded.job(need.job).needs
         again = need.job in seen and bool(reads)
         lines.append(
-            f"{'  ' * depth}{need.role} <- {need.job} ({need.artifact[:24]}){' ...' if again else ''}"
+            f"{'  ' * depth}{need.role} <- {need.job} ({_short(need.artifact)}){' ...' if again else ''}"
         )
         seen.add(need.job)
         stack += [] if again else [(depth + 1, below) for below in reversed(reads)]
     return lines
+
+
+def _short(artifact: str) -> str:
+    """`kind/` and enough of an identity to tell it from others."""
+    kind, _, identity = artifact.partition("/")
+    return f"{kind}/{identity[:12]}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
-from exc.commands.stale import why_stale
 from exc.commands.terminal import fail, print_json
 from exc.compiler.plan import Plan, PlanError, read_plan
 from exc.runtime.places import find_store, spec_root
@@ -15,6 +15,8 @@ from exc.runtime.store import StoreError
 
 def submit(args: argparse.Namespace) -> int:
     """Run what a plan still needs, if it is what its spec says."""
+    from exc.commands.stale import why_stale
+
     folder = Path(args.plan).absolute()
     try:
         plan = read_plan(Path(args.plan))
@@ -23,17 +25,17 @@ def submit(args: argparse.Namespace) -> int:
     reasons = why_stale(plan, folder, args.plan)
     if reasons:
         return fail("\n".join(reasons))
-    from rich.console import Console
-
+    gc.freeze()  # the plan lives to the end; what is made from here on may not
+    gc.enable()
+    from exc.commands.console import Output
     from exc.runtime.submit import submit as run
 
-    return run(plan, folder, find_store(plan, folder), console=Console(), slots=args.slots)
+    return run(plan, folder, find_store(plan, folder), console=Output(), slots=args.slots)
 
 
 def status(args: argparse.Namespace) -> int:
     """Where a plan stands."""
-    from rich.console import Console
-
+    from exc.commands.console import Output
     from exc.runtime.status import print_status, status_json
 
     folder = Path(args.plan).absolute()
@@ -42,7 +44,7 @@ def status(args: argparse.Namespace) -> int:
         if args.json:
             print_json(status_json(plan, find_store(plan, folder)))
             return 0
-        print_status(plan, folder, find_store(plan, folder), Console())
+        print_status(plan, folder, find_store(plan, folder), Output())
     except (PlanError, StoreError) as error:
         return fail(str(error))
     return 0
@@ -50,8 +52,7 @@ def status(args: argparse.Namespace) -> int:
 
 def results(args: argparse.Namespace) -> int:
     """Every score, as a table, CSV or JSON."""
-    from rich.console import Console
-
+    from exc.commands.console import Output
     from exc.runtime.results import result_rows, results_csv, results_table
 
     folder = Path(args.plan).absolute()
@@ -65,7 +66,7 @@ def results(args: argparse.Namespace) -> int:
     elif args.csv:
         sys.stdout.write(results_csv(rows))
     else:
-        console = Console()
+        console = Output()
         for name, evaluation in plan.report["evaluations"].items():
             console.print(results_table(rows, name, evaluation["metrics"]))
             console.print()

@@ -78,11 +78,20 @@ def where(experiment: Experiment | None, job: Job, change: FieldChange) -> str:
     path = _path(experiment, job) if experiment is not None else None
     if experiment is None or path is None:
         return job.source[0]
+    if change.field in ("seed", "fewshot_seed") and not _pins_a_seed(experiment, job):
+        return experiment.where("seed")
     field = tuple(part.partition("[")[0] for part in change.field.split("."))
     task = _task(experiment, path) if field[0] in _OF_A_TASK else None
     if task is not None:
         return experiment.where("tasks", task, *field)
     return experiment.where(*path, *_SPELLED.get(change.field, field))
+
+
+def _pins_a_seed(experiment: Experiment, job: Job) -> bool:
+    """Whether a job's seed may stand in the spec, and does not follow from that of the experiment."""
+    spec = experiment.spec
+    trunk = spec.trunks.get(job.id.partition("/")[0]) if job.kind == "pretrain" else None
+    return any(entry.seeds for entry in spec.replicates) or bool(trunk and trunk.pretrain.seed is not None)
 
 
 # Fields of a stage's or evaluation's config that its task says.

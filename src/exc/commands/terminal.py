@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
-from exc.pipeline import Compiled
 from exc.spec.diagnostics import Diagnostic
 from exc.spec.render import render_json, render_text
+
+if TYPE_CHECKING:
+    from exc.pipeline import Compiled
 
 
 def wants_color(stream: TextIO) -> bool:

@@ -26,7 +26,7 @@ from exc.runtime.outputs import is_done
 from exc.runtime.submit import submit
 from tests.runtime.core.world import World, digest, make_world, wait_until
 
-_SCRIPT = 'exec "$EXC_PYTHON" -m exc.runtime.job "$1"\n'
+_SCRIPT = 'exec "$EXC_PYTHON" -P -m exc.runtime.job "$1"\n'
 _MODEL = {
     "architecture": "llama",
     "hidden_size": 16,
@@ -120,12 +120,17 @@ def model_digests(world: World) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_forked_jobs_leave_what_scripts_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "forked").mkdir()
-    (tmp_path / "cold").mkdir()
+    for name in ("forked", "cold"):
+        (tmp_path / name).mkdir()
+        # What lies beside the spec hides no library, wherever the job is started.
+        (tmp_path / name / "numpy.py").write_text("raise ImportError('not the library')\n")
     forked = run(tmp_path / "forked")
     monkeypatch.setenv(SWITCH, "0")
     cold = run(tmp_path / "cold")
     assert model_digests(forked) == model_digests(cold)
+    record = forked.store.read("pretrain", forked.plan.job("trunk1/pretrain/4").identity).record
+    assert record["environment"]["device"]
+    assert record["environment"]["micro_batch_size of pretrain"] == 4
     attempt = last_attempt(forked.store, forked.plan.job("trunk1/pretrain/4").identity)
     assert attempt is not None
     owner = attempt.owner()

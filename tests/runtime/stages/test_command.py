@@ -56,9 +56,9 @@ def test_nothing_is_taken_from_elsewhere(bench: Bench, make_model: ModelMaker, l
     [
         (
             "for i in $(seq 30); do echo line $i; done; exit 3",
-            "exited with 3; its last lines:\nline 11\nline 12\n",
+            "exited with 3\nits last lines:\nline 11\nline 12\n",
         ),
-        ("echo to stderr >&2; exit 1", "exited with 1; its last lines:\nto stderr"),
+        ("echo to stderr >&2; exit 1", "exited with 1\nits last lines:\nto stderr"),
         ("exit 4", "exited with 4 and printed nothing"),
         (f"false; {COPY}", "exited with 1"),
         (f"false | true; {COPY}", "exited with 1"),

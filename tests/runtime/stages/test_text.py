@@ -104,9 +104,7 @@ def test_a_tokenizer_that_is_there_is_copied(bench: Bench, tokenizer_folder: Pat
 
 
 @pytest.mark.parametrize("pad", [None, "<|endoftext|>"])
-def test_padding_is_not_the_end(
-    bench: Bench, tokenizer_folder: Path, pad: str | None
-) -> None:
+def test_padding_is_not_the_end(bench: Bench, tokenizer_folder: Path, pad: str | None) -> None:
     tokenizer = load(tokenizer_folder)
     tokenizer.pad_token = pad
     tokenizer.save_pretrained(bench.root / "mine")

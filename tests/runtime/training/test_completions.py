@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,3 +43,19 @@ def test_text_is_cut_before_the_first_stop_string() -> None:
 )
 def test_tokens_are_kept_until_the_stop_string_is_whole(text: str, expected: tuple[int, bool]) -> None:
     assert keep_until_stop(Letters(), encode(text), ["##"]) == expected
+
+
+def test_decoding_takes_nothing_out_of_a_completion(tmp_path: Path) -> None:
+    """TRL decodes rewards as the tokenizer says; evaluations do not. Both give what was written."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from exc.runtime.stages.models import load_tokenizer
+
+    words = Tokenizer(models.WordLevel({"?": 0, "1": 1, ",": 2, "<end>": 3}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    factory: Any = PreTrainedTokenizerFast
+    factory(tokenizer_object=words, eos_token="<end>", clean_up_tokenization_spaces=True).save_pretrained(
+        tmp_path
+    )
+    assert load_tokenizer(tmp_path).batch_decode([[1, 2, 1]]) == ["1 , 1"]

@@ -212,7 +212,7 @@ def test_data_without_demonstrations_is_refused(inputs: dict[str, Path], root: P
     assert "none of the 1 rows has a demonstration" in str(failure)
 
 
-def test_fine_tuning_sees_the_prompts_that_sampling_sees(tmp_path: Path) -> None:
+def test_fine_tuning_sees_the_prompts_that_sampling_sees() -> None:
     """Even where a token would reach from the prompt into the demonstration."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
