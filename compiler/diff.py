@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,9 @@ def shown(value: Any) -> str:
     """A value as a person would write it, long ones cut."""
     if isinstance(value, float):
         return f"{value:g}"
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
+    if isinstance(value, str) and not (value and value.isprintable() and value == value.strip()):
+        text = json.dumps(value, ensure_ascii=False)  # else its white space could not be seen
     return text if len(text) <= 60 else text[:57] + "..."
 
 

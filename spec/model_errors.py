@@ -62,7 +62,7 @@ def faults(
         place = _locate(model, entry, item["loc"], kinds)
         if place is None or (item["type"] == "missing" and is_misspelt(place.owner, place.path, entry)):
             continue
-        if item["type"] == "too_short" and _has_enough(place.node, item["ctx"]["min_length"]):
+        if item["type"] == "too_short" and _has_enough(place.node, item.get("ctx", {})["min_length"]):
             continue  # its items are at fault, and are reported
         diagnostic = _diagnose(item, place, root, (*at, *place.path))
         # Several arms of a union may complain of the same value: once is enough.

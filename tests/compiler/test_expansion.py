@@ -135,7 +135,7 @@ def test_a_stage_that_two_recipes_of_unlike_start_have_is_two_jobs() -> None:
 
 def second_trunk(**schedule: Any) -> dict[str, Any]:
     """The study with another trunk like the first, but longer."""
-    pretrain = {**loaded()["trunks"]["tiny"]["pretrain"], "tokens": 2 * 1024000}
+    pretrain: dict[str, Any] = {**loaded()["trunks"]["tiny"]["pretrain"], "tokens": 2 * 1024000}
     pretrain["schedule"] = {**pretrain["schedule"], **schedule}
     return {"trunks.long": {"pretrain": pretrain, "checkpoints": [400, 1000, 2000]}}
 

@@ -14,7 +14,7 @@ from exc.compiler.folder import script
 from exc.compiler.identity import identity_fields
 from exc.compiler.plan import Job, Plan, PlanError, read_plan, to_json
 from exc.pipeline import Compiled, compile_spec
-from exc.runtime.wording import here
+from exc.runtime.wording import here, plural
 from exc.spec.diagnostics import did_you_mean
 
 
@@ -73,7 +73,7 @@ def diff(args: argparse.Namespace) -> int:
         print_json({"differ": bool(found), "kept": found.kept, "lines": [line.strip() for line in lines]})
     elif found:
         print("\n".join(line.removeprefix("  ") for line in lines))
-        print(f"{found.kept} jobs are the same")
+        print(f"{plural(found.kept, 'job')} as before")
     else:
         print("no difference")
     return 1 if found else 0

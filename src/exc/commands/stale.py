@@ -10,7 +10,7 @@ from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
-from exc.runtime.wording import compile_command, here
+from exc.runtime.wording import compile_command, here, plural
 from exc.spec.experiment import Experiment, PassAtK
 from exc.spec.recipes import Grpo, Sft
 
@@ -44,7 +44,8 @@ def why_stale(plan: Plan, folder: Path, typed: str) -> list[str]:
 
 def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
     """What changed between two plans, as lines: fields with their spec line and the jobs each concerns."""
-    lines = [f"  {change}" for change in diff.settings if not change.field.startswith("report.cells")]
+    settings = [change for change in diff.settings if not change.field.startswith("report.cells")]
+    lines = [f"  {_setting(change, experiment)}" for change in settings]
     names = digest_names(changed.job for changed in diff.changed)
     by_field: dict[tuple[str, str], list[Job]] = {}
     read_only: list[Job] = []
@@ -67,10 +68,20 @@ def difference(diff: PlanDiff, experiment: Experiment | None) -> list[str]:
     return lines if len(lines) <= MOST else [*lines[:MOST], f"  and {len(lines) - MOST} more"]
 
 
+def _setting(change: FieldChange, experiment: Experiment | None) -> str:
+    """A difference outside of jobs; that of a trunk's checkpoints by their steps."""
+    parts = change.field.split(".")
+    if parts[:2] != ["report", "trunks"] or parts[3:] != ["checkpoints"]:
+        return str(change)
+    old, new = (", ".join(str(step) for _, step in steps) for steps in (change.old, change.new))
+    line = f" ({experiment.where('trunks', parts[2], 'checkpoints')})" if experiment is not None else ""
+    return f"checkpoints of {parts[2]} {old} -> {new}{line}"
+
+
 def _jobs(jobs: Iterable[Job]) -> str:
     ids = [job.id for job in jobs]
     names = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
-    return f"{len(ids)} {'job' if len(ids) == 1 else 'jobs'} ({names})"
+    return f"{plural(len(ids), 'job')} ({names})"
 
 
 def where(experiment: Experiment | None, job: Job, change: FieldChange) -> str:
