@@ -139,7 +139,10 @@ def _stage(item: Node, diagnostics: Diagnostics) -> Node:
     if _has_no_name(name, body):
         message = f"this stage has a kind, `{name}`, but no name"
         diagnostics.error(
-            "wrong-type", message, key, expected=f"a name above it, such as `- {name}: {{{name}: {{...}}}}`"
+            "wrong-type",
+            message,
+            key,
+            expected=f"the name above the kind, such as `- {name}: {{{name}: {{...}}}}`",
         )
         return Scalar(None, item.span, "", False)
     shaped = _mapping(body, _STAGE)

@@ -146,11 +146,17 @@ def _character_at_fault(
 ) -> Diagnostic | None:
     """Mistakes that the text at the place tells better than the parser's complaint."""
     text = lines[line] if line < len(lines) else ""
+    if "mapping values are not allowed" in problem:
+        above = next((n for n in range(line - 1, -1, -1) if lines[n].strip()), None)
+        if above is not None and _GLUED.match(lines[above].lstrip()):
+            indent = len(lines[above]) - len(lines[above].lstrip())
+            at = _at(file, lines, above, indent)
+            return _diagnostic("this key has no value", at, "a space after the `:`", None)
     if "did not find expected key" in problem or "expected <block end>" in problem:
         here = text[column : column + 1]
         if here in ("}", "]"):
             return _diagnostic(f"this `{here}` closes nothing", _at(file, lines, line, column), None, None)
-        if column and text[column - 1] in "}]":
+        if text[:column].rstrip().endswith(("}", "]")):
             return _diagnostic(
                 "text goes on behind a mapping or list", _at(file, lines, line, column), None, _BRACES
             )

@@ -146,6 +146,12 @@ def test_a_reader_that_went_away_is_no_error(tmp_path: Path, arguments: str) -> 
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", ["results", "status"])
+def test_a_reader_of_tables_that_went_away_is_no_error(user: User, arguments: str) -> None:
+    user.exc("compile")
+    test_a_reader_that_went_away_is_no_error(user.folder, arguments)
+
+
 # --- check and compile
 
 
@@ -233,6 +239,31 @@ def test_a_plan_elsewhere_finds_its_spec(user: User) -> None:
     assert user.exc("compile", "-o", "plans/first").code == 0
     assert json.loads((user.folder / "plans/first/plan.json").read_bytes())["root"] == "../.."
     assert user.exc("diff", "plans/first").code == 0
+
+
+def test_a_plan_folder_that_is_a_file(user: User) -> None:
+    for argv in (["compile", "-o", "experiment.yaml"], ["submit", "experiment.yaml"]):
+        ran = user.exc(*argv)
+        assert ran.code == 1
+        assert ran.err.startswith("error: experiment.yaml is a file")
+
+
+def test_a_store_that_is_a_file(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.exc("compile")
+    monkeypatch.setenv("EXC_STORE", "experiment.yaml")
+    for command in ("submit", "status", "results", "plan"):
+        ran = user.exc(command)
+        assert ran.code == 3
+        assert ran.err == f"error: {user.folder / 'experiment.yaml'}: the store is a file, not a folder\n"
+
+
+def test_text_that_is_not_utf_8_is_found_by_line_and_column(user: User) -> None:
+    path = user.folder / "experiment.yaml"
+    path.write_bytes(b"version: 1\nexperiment: caf\xc3\xa9 \xe9\n")
+    ran = user.exc("check")
+    assert "the byte 0xe9 is not UTF-8\n --> experiment.yaml:2:18\n" in ran.err
+    path.write_bytes("version: 1\n".encode("utf-16"))
+    assert "this is UTF-16, not UTF-8" in user.exc("check").err
 
 
 def test_an_unknown_profile(user: User) -> None:
@@ -395,6 +426,25 @@ def test_diff_of_a_plan_with_its_spec(user: User) -> None:
     found = user.exc("diff", "plan", "--json").json()
     assert found["differ"] is True
     assert found["lines"][0].startswith("args.learning_rate")
+
+
+def test_diff_of_checkpoints_and_of_the_seed(user: User) -> None:
+    user.exc("compile")
+    user.edit("[400, 700, 1000]", "[400, 1000]")
+    lines = user.exc("diff", "plan").out.splitlines()
+    assert re.match(r"checkpoints of tiny 400, 700, 1000 -> 400, 1000 \(experiment.yaml:\d+:\d+\)$", lines[0])
+    user.exc("compile")
+    user.edit("seed: 0", "seed: 1")
+    line = (user.folder / "experiment.yaml").read_text().split("seed: 1")[0].count("\n") + 1
+    seeds = [line for line in user.exc("diff", "plan").out.splitlines() if line.startswith("seed ")]
+    assert seeds
+    assert all(f"(experiment.yaml:{line}:1)" in said for said in seeds)
+
+
+def test_diff_shows_white_space(user: User) -> None:
+    user.exc("compile")
+    user.edit("\\nA:", "\\nA: ")
+    assert r'prompt "Q: {question}\nA:" -> "Q: {question}\nA: "' in user.exc("diff", "plan").out
 
 
 def test_diff_of_two_plans_needs_no_spec(user: User) -> None:

@@ -120,3 +120,63 @@ def test_a_cache_that_cannot_be_written_is_no_fault(root: Path) -> None:
     (root.parent / "cache").write_text("in the way", encoding="utf-8")
     os.utime(root / "docs.txt", (1_000_000_000, 1_000_000_000))
     assert facts(root)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        (".", "the folder `.` holds no tokenizer"),
+        ("docs.txt", "`docs.txt` is no folder"),
+    ],  # read as data before
+)
+def test_a_folder_without_a_tokenizer(root: Path, folder: str, message: str) -> None:
+    _, [error] = facts(root, ("bpe: {vocab_size: 300}", f'path: "{folder}"'))
+    assert error.startswith(f"15 missing-file {message} ")
+
+
+def test_a_link_that_leads_nowhere(root: Path) -> None:
+    (root / "train.jsonl").unlink()
+    (root / "train.jsonl").symlink_to("train.jsonl")
+    _, errors = facts(root)
+    assert errors == [
+        "5 missing-file `train.jsonl` is a link that leads nowhere paths count from the folder of the spec"
+    ]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000, "train.jsonl/x"])
+def test_a_name_that_no_file_can_have(root: Path, name: str) -> None:
+    _, [error] = facts(root, ("train.jsonl", name))
+    assert error.startswith("5 missing-file there is no file ")
+
+
+CALLABLE = "def rows(num, *, seed=0):\n    yield {'text': num}\n\n\ndef open_(**more):\n    yield more\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "messages"),
+    [
+        ("{python: 'mine:rows', args: {num: 1, seed: 2}}", []),
+        ("{python: 'mine:open_', args: {anything: 1}}", []),
+        (
+            "{python: 'mine:rows', args: {nmu: 1}}",
+            ["`mine:rows` takes no argument `nmu` did you mean `num`?"],
+        ),
+        ("{python: 'mine:rows', args: {seed: 1}}", ["`mine:rows` needs `num` in `args` None"]),
+        ("{python: 'mine:rows'}", ["`mine:rows` needs `num` in `args` None"]),
+        ("{python: 'mine.py:rows'}", ["`mine.py` is a file, not a module leave out `.py`"]),
+    ],
+)
+def test_arguments_of_a_callable(root: Path, source: str, messages: list[str]) -> None:
+    (root / "mine.py").write_text(CALLABLE, encoding="utf-8")
+    _, errors = facts(root, ("{text: docs.txt}", source))
+    assert [error.split(" ", 2)[2] for error in errors] == messages
+
+
+def test_a_module_that_is_not_python_is_reported_once(root: Path) -> None:
+    (root / "mine.py").write_text("def rows(:\n", encoding="utf-8")
+    _, errors = facts(
+        root,
+        ("{text: docs.txt}", "{python: 'mine:rows'}"),
+        ("{jsonl: train.jsonl}", "{python: 'mine:train'}"),
+    )
+    assert [error.split(" ", 2)[2] for error in errors] == ["`mine.py:1` is not Python: invalid syntax None"]

@@ -102,7 +102,7 @@ def _split_reads(task: Task, name: str, split_name: str, wants: bool) -> Iterato
     path: SpecPath = ("tasks", name, FEWSHOT) if pool else ("tasks", name, "splits", split_name)
     for field, column in split.columns.items():
         yield _Read(split.data, column.column, (*path, "columns", field, "column"))
-    fields = dict.fromkeys(prompt_fields(task.prompt), ("tasks", name, "prompt"))
+    fields = dict.fromkeys(_fields(task.prompt), ("tasks", name, "prompt"))
     for field, where in {"answer": (*path, "data"), **fields}.items():
         if field not in split.columns:
             why = ", which the prompt reads" if field in fields else ", which holds the answers"
@@ -111,6 +111,15 @@ def _split_reads(task: Task, name: str, split_name: str, wants: bool) -> Iterato
     if wants and DEMONSTRATIONS not in split.columns:
         why = ", which sft trains on"
         yield _Read(split.data, DEMONSTRATIONS, (*path, "data"), why, mapped_in=f"{name}.{split_name}")
+
+
+def _fields(prompt: str) -> list[str]:
+    """What a prompt reads; nothing of one whose braces are at fault, which is reported."""
+    try:
+        names = prompt_fields(prompt)
+    except ValueError:
+        return []
+    return names if all(name.isidentifier() for name in names) else []
 
 
 def _first_row(source: str, data: Data, root: Path, facts: Facts) -> _First | None:

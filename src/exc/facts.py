@@ -158,7 +158,7 @@ class _Gatherer:
         )
         if exists:
             message = f"`{name}` is {'no folder' if what == 'a folder' else 'a folder'}"
-        elif (self.root / name).is_symlink():
+        elif _is_link(self.root / name):
             message, near = f"`{name}` is a link that leads nowhere", None
         hint = near or "paths count from the folder of the spec"
         self.diagnostics.error("missing-file", message, span, expected=what if exists else None, hint=hint)
@@ -196,6 +196,13 @@ class _Gatherer:
             self.diagnostics.error(
                 "user-code", f"`{target}` needs {names} in `args`", self.draft.span(*where, key=bool(given))
             )
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except (OSError, ValueError):
+        return False
 
 
 def _exists(path: Path) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from exc.compiler.classes import WHAT
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.profile import load_profile
-from exc.spec.profiles import LOCAL, Profile
+from exc.spec.profiles import LOCAL, Kind, Profile
 
 
 @pytest.fixture
@@ -97,3 +99,12 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "profiles.yaml").rmdir()
     (folder / "profiles.yaml").write_bytes(b"\xff")
     assert load(folder, "mine") == (None, ["0 yaml-syntax save it as UTF-8"])
+
+
+def test_a_kind_of_job_that_there_is_not(folder: Path) -> None:
+    write(folder, "local: {resources: [{on: {kind: grop}, cpus: 2}]}\n")
+    assert load(folder, "local") == (None, ["1 bad-choice did you mean `grpo`?"])
+
+
+def test_the_kinds_of_jobs_are_those_that_are_planned() -> None:
+    assert set(get_args(Kind)) == set(WHAT)

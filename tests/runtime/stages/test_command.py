@@ -75,7 +75,7 @@ def test_failures(bench: Bench, make_model: ModelMaker, shell: str, message: str
         command(bench, shell, make_model())
     assert failure.value.kind == "command"
     assert message in str(failure.value)
-    assert len(str(failure.value).splitlines()) <= 21
+    assert len(str(failure.value).splitlines()) <= 22
 
 
 def test_much_output_is_passed_on_and_its_end_is_kept(

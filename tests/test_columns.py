@@ -1,0 +1,89 @@
+"""Columns: what is read and what the first row of a source lacks is said before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exc.columns import check_columns
+from exc.facts import gather
+from exc.spec.load import load_text
+
+BASE = (Path(__file__).parent / "spec" / "cases" / "base.yaml").read_text(encoding="utf-8")
+ROW = {"question": "1+1", "answer": "2", "demonstrations": ["2"]}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "docs.txt").write_text("a text", encoding="utf-8")
+    (study / "train.jsonl").write_text(json.dumps(ROW) + "\n", encoding="utf-8")
+    return study
+
+
+def findings(root: Path, *changes: tuple[str, str], more: str = "") -> list[str]:
+    text = BASE + more
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    result = load_text(text, "experiment.yaml")
+    assert result.draft is not None
+    check_columns(result.draft, root, gather(result.draft, root, result.diagnostics), result.diagnostics)
+    return [f"{d.span} {d.code} {d.message} {d.hint}" for d in result.diagnostics]
+
+
+def test_all_there(root: Path) -> None:
+    assert findings(root) == []
+
+
+def test_a_field_of_the_prompt(root: Path) -> None:
+    [found] = findings(root, ("{question}", "{qestion}"))
+    assert found.startswith(
+        "experiment.yaml:8:13 missing-column `train.jsonl` has no column `qestion`, which"
+    )
+    assert found.endswith("did you mean `question`?")
+
+
+@pytest.mark.parametrize("prompt", ["{question", "{}", "{question.x}", "}", "{qu estion}"])
+def test_a_prompt_at_fault_is_only_that(root: Path, prompt: str) -> None:
+    [found] = findings(root, ("{question}", prompt))
+    assert " bad-value " in found
+
+
+def test_a_column_that_is_named(root: Path) -> None:
+    split = "{data: train, columns: {question: problem, answer: {column: anser}}}"
+    found = findings(root, ("train: {data: train}", f"train: {split}"))
+    assert [line.split(" missing-column ")[1] for line in found] == [
+        "`train.jsonl` has no column `problem` None",
+        "`train.jsonl` has no column `anser` did you mean `answer`?",
+    ]
+
+
+def test_what_sft_and_bits_per_byte_read(root: Path) -> None:
+    (root / "train.jsonl").write_text('\ufeff{"question": "1+1", "answer": "2"}\n', encoding="utf-8")
+    evaluations = "evaluations:\n  text: {bits_per_byte: {data: train}}\n"
+    found = findings(root, ("data: {docs: 1}", "data: {docs: 1, train: 1}"), more=evaluations)
+    assert [line.split(" missing-column ")[1].split(" name ")[0] for line in found] == [
+        "`train.jsonl` has no column `demonstrations`, which sft trains on",
+        "`train.jsonl` has no column `text`, which pre-training reads None",
+        "`train.jsonl` has no column `text` None",
+    ]
+
+
+def test_a_task_over_text(root: Path) -> None:
+    found = findings(root, ("test: {data: train}", "test: {data: docs}"))
+    assert found == [], "nothing reads that split"
+    asked = "evaluations:\n  arith: {pass_at_k: {task: arith, k: [1], num_samples: 1, max_new_tokens: 8}}\n"
+    found = findings(root, ("test: {data: train}", "test: {data: docs}"), more=asked)
+    assert len(found) == 2
+    assert all("`docs` has no column" in line for line in found)
+
+
+@pytest.mark.parametrize("text", ["not JSON\n", "[1]\n", "\n\n", '{"a": ' + "[" * 9999, "\xff"])
+def test_rows_that_cannot_be_read_are_left_to_their_job(root: Path, text: str) -> None:
+    (root / "train.jsonl").write_text(text, encoding="latin-1")
+    assert findings(root) == []
