@@ -7,11 +7,12 @@ both sides of a comparison: two clock readings a step, and one module imported b
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from transformers.trainer_callback import CallbackHandler
 
@@ -25,7 +26,19 @@ def main() -> None:
         marks.append((time.perf_counter(), time.process_time()))
         return on_step_end(self, *given, **named)
 
+    def save() -> None:
+        (wall, cpu), (last_wall, last_cpu) = marks[0], marks[-1]
+        text = json.dumps({"steps": len(marks), "wall": last_wall - wall, "cpu": last_cpu - cpu})
+        Path(out).write_text(text, encoding="utf-8")
+
+    leave = os._exit
+
+    def saved(status: int) -> NoReturn:
+        save()
+        leave(status)
+
     CallbackHandler.on_step_end = noted  # type: ignore[method-assign]
+    os._exit = saved  # a job ends so, and nothing after it would run
     try:
         if target == "-m":
             sys.argv = arguments
@@ -34,9 +47,7 @@ def main() -> None:
             sys.argv = [target, *arguments]
             runpy.run_path(target, run_name="__main__")
     finally:
-        (wall, cpu), (last_wall, last_cpu) = marks[0], marks[-1]
-        text = json.dumps({"steps": len(marks), "wall": last_wall - wall, "cpu": last_cpu - cpu})
-        Path(out).write_text(text, encoding="utf-8")
+        save()
 
 
 if __name__ == "__main__":
