@@ -137,7 +137,14 @@ class Project:
         return self.store / "artifacts" / ref
 
     def states(self) -> dict[str, str]:
-        return {job["id"]: job["state"] for job in self.json("status")["jobs"]}
+        return {job["id"]: job["state"] for job in self.status()}
+
+    def status(self) -> list[dict[str, Any]]:
+        """Every job as `exc status` has it; its exit code says whether one failed."""
+        done = self.exc("status", "--json")
+        jobs: list[dict[str, Any]] = json.loads(done.out)["jobs"]
+        assert done.code == any(job["state"] == "failed" for job in jobs), done
+        return jobs
 
     def attempts(self) -> list[Path]:
         return sorted(path.parent for path in self.store.glob("attempts/*/*/events.jsonl"))

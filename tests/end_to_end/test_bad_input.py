@@ -63,10 +63,12 @@ def test_all_that_can_be_done_is_done(faults: tuple[Project, Done]) -> None:
 def test_a_fault_is_told_with_its_place(faults: tuple[Project, Done], id: str) -> None:
     project, submitted = faults
     kind, message = FAULTS[id]
-    job = next(job for job in project.json("status")["jobs"] if job["id"] == id)
+    job = next(job for job in project.status() if job["id"] == id)
     assert job["failure"]["class"] == kind
     assert message in job["failure"]["message"]
-    shown = project.ok("status")
+    status = project.exc("status")
+    assert status.code == 1
+    shown = status.out
     for said in (submitted.out, shown):
         assert f"failed {id} ({kind})\n" in said
         assert message.split("\n")[0] in said
@@ -77,7 +79,7 @@ def test_a_fault_is_told_with_its_place(faults: tuple[Project, Done], id: str) -
 
 @pytest.mark.slow
 def test_status_shows_the_end_of_the_log(faults: tuple[Project, Done]) -> None:
-    shown = faults[0].ok("status")
+    shown = faults[0].exc("status").out
     assert "  | mini/20/diverging/r0/sft: step 1/20" in shown
     assert shown.count("one line before the end") == 1, "what the message says is not said again"
 
@@ -172,7 +174,7 @@ def test_a_full_disk_is_told_and_loses_nothing(finished: Project, tmp_path: Path
         assert full.code in (1, 3), full
         assert "no space left" in (full.out + full.err).lower(), full
         assert "exc/runtime" not in full.out + full.err  # no traceback of ours
-        classes = {job["failure"]["class"] for job in project.json("status")["jobs"] if "failure" in job}
+        classes = {job["failure"]["class"] for job in project.status() if "failure" in job}
         assert classes <= {"disk", "command"}  # of its own command a person must read the reason
         project.contents()
         resize(disk, 200_000)

@@ -34,7 +34,7 @@ def submit(args: argparse.Namespace) -> int:
 
 
 def status(args: argparse.Namespace) -> int:
-    """Where a plan stands."""
+    """Where a plan stands; 1 if a job of it failed."""
     from exc.commands.console import Output
     from exc.runtime.status import print_status, status_json
 
@@ -42,12 +42,12 @@ def status(args: argparse.Namespace) -> int:
     try:
         plan = read_plan(Path(args.plan))
         if args.json:
-            print_json(status_json(plan, find_store(plan, folder)))
-            return 0
-        print_status(plan, folder, find_store(plan, folder), Output())
+            data = status_json(plan, find_store(plan, folder))
+            print_json(data)
+            return 1 if data["counts"]["failed"] else 0
+        return print_status(plan, folder, find_store(plan, folder), Output())
     except (PlanError, StoreError) as error:
         return fail(str(error))
-    return 0
 
 
 def results(args: argparse.Namespace) -> int:
