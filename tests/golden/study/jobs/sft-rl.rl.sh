@@ -11,6 +11,7 @@
 # resources   1 cpu
 #
 # Run one of them with `bash jobs/sft-rl.rl.sh JOB-ID`. A finished job says so and exits 0.
+# Its Python is $EXC_PYTHON, else the `python` of the environment that is active; exc must be installed there.
 set -euo pipefail
 if [ "$#" -ne 1 ]; then
   echo "usage: bash ${BASH_SOURCE[0]} JOB-ID   (the ids are in jobs/sft-rl.rl.yaml)" >&2
