@@ -2,103 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-
 from exc.compiler.build import Draft, Output
-from exc.compiler.rows import file_configs, rows_output, verifier_config
+from exc.compiler.rows import rows_output
 from exc.compiler.schedules import resolve
-from exc.compiler.seeds import replicate_seed
-from exc.compiler.trunks import checkpoint, checkpoint_steps
+from exc.compiler.selection import Branch, num_replicates
+from exc.compiler.stage_configs import stage_config
+from exc.compiler.trunks import checkpoint, checkpoint_at
 from exc.compiler.world import World
-from exc.spec.args import resolve_args
-from exc.spec.recipes import Command, Grpo, Merge, Sft
-from exc.spec.references import At, ModelRef, Selector
+from exc.spec.recipes import Body, Grpo, Merge, Sft, Trained
+from exc.spec.references import ModelRef
 
 MODEL = "model"  # the sub-folder of an artifact that holds a model
 PREVIOUS = ModelRef(recipe="prev")  # what a stage starts from unless it says otherwise
-
-Body = Sft | Grpo | Merge | Command
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A recipe on one checkpoint with one replicate."""
-
-    trunk: str
-    at: int
-    recipe: str
-    replicate: int
-
-
-def planned_branches(world: World) -> Iterator[Branch]:
-    """The branches that the spec asks for, in its order; each once."""
-    for trunk in world.spec.trunks:
-        for at in checkpoint_steps(world, trunk):
-            for recipe in world.spec.recipes:
-                if is_planned(world, trunk, at, recipe):
-                    for replicate in range(num_replicates(world, trunk, at, recipe)):
-                        yield Branch(trunk, at, recipe, replicate)
-
-
-def is_planned(world: World, trunk: str, at: int, recipe: str) -> bool:
-    """Whether the spec applies the recipe to the checkpoint."""
-    if world.spec.branches is None:
-        return True
-    return any(
-        (entry.trunks is None or trunk in entry.trunks)
-        and (entry.recipes is None or recipe in entry.recipes)
-        and (entry.at is None or at in entry.at)
-        for entry in world.spec.branches
-    )
-
-
-def selects(world: World, on: Selector, trunk: str, at: int, recipe: str, replicate: int) -> bool:
-    """Whether a selector takes in a branch, its snapshot aside."""
-    return (on.replicates is None or replicate in on.replicates) and on_branch(world, on, trunk, at, recipe)
-
-
-def on_branch(world: World, on: Selector, trunk: str, at: int, recipe: str) -> bool:
-    """Whether a selector takes in a recipe at a checkpoint, whatever its replicates."""
-    return (
-        (on.trunks is None or trunk in on.trunks)
-        and (on.recipes is None or recipe in on.recipes)
-        and (on.at is None or _at(world, on.at, trunk, at))
-    )
-
-
-def _at(world: World, at: At, trunk: str, step: int) -> bool:
-    if at.steps is not None and step not in at.steps:
-        return False
-    if at.tokens is None:
-        return True
-    tokens = step * world.spec.trunks[trunk].pretrain.tokens_per_step
-    return (at.tokens.start or 0) <= tokens and (at.tokens.stop is None or tokens <= at.tokens.stop)
-
-
-def num_replicates(world: World, trunk: str, at: int, recipe: str) -> int:
-    seeds = _pinned(world, trunk, at, recipe)
-    entry = _replicates_entry(world, trunk, at, recipe)
-    return len(seeds) if seeds else (entry.num or 1) if entry else 1
-
-
-def _replicates_entry(world: World, trunk: str, at: int, recipe: str) -> Any:
-    key = ("replicates", trunk, at, recipe)
-    if key not in world.memo:
-        matching = [entry for entry in world.spec.replicates if on_branch(world, entry.on, trunk, at, recipe)]
-        world.memo[key] = matching[-1] if matching else None
-    return world.memo[key]
-
-
-def _pinned(world: World, trunk: str, at: int, recipe: str) -> tuple[int, ...]:
-    entry = _replicates_entry(world, trunk, at, recipe)
-    return entry.seeds or () if entry else ()
-
-
-def _seed(world: World, branch: Branch) -> int:
-    pinned = _pinned(world, branch.trunk, branch.at, branch.recipe)
-    return pinned[branch.replicate] if pinned else replicate_seed(world.spec.seed, branch.replicate)
 
 
 def stage_output(world: World, branch: Branch, index: int = -1, step: int | None = None) -> Output:
@@ -118,7 +33,8 @@ def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Outp
             if index
             else checkpoint(world, branch.trunk, branch.at)
         )
-    trunk, at = ref.trunk or branch.trunk, ref.at or branch.at
+    trunk = ref.trunk or branch.trunk
+    at = branch.at if ref.at is None else checkpoint_at(world, trunk, ref.at)
     if recipe in (None, "base"):
         return checkpoint(world, trunk, at)
     assert recipe is not None
@@ -134,35 +50,30 @@ def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | N
     stage = world.spec.recipes[branch.recipe][index]
     body = stage.body
     inputs = _inputs(world, stage.from_, body, branch, index)
-    config = _stage_config(world, body, branch)
+    config = stage_config(world, body, branch)
     draft = world.jobs.add(
         stage.kind,
         f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}",
-        f"{branch.recipe}.{stage.name}",
+        f"{branch.recipe}.{stage.repeats or stage.name}",
         config,
         inputs,
         source=world.line("recipes", branch.recipe, index),
         trained=True,
         selector={"trunk": branch.trunk, "recipe": branch.recipe},
     )
-    if not isinstance(body, Sft | Grpo):
+    if not isinstance(body, Trained):
         return draft, None
     for step in kept_steps(world, body):
         draft.keep(step)
-    return draft, _horizon(body)
+    return draft, body.horizon
 
 
-def _horizon(body: Sft | Grpo) -> int:
-    return body.max_steps if isinstance(body, Sft) else body.rollouts
-
-
-def kept_steps(world: World, body: Sft | Grpo) -> list[int]:
+def kept_steps(world: World, body: Trained) -> list[int]:
     """The steps a stage keeps: those of `keep`, and the last."""
     key = ("kept", id(body))
     if key not in world.memo:
-        horizon = _horizon(body)
-        steps = {step for _, step in resolve(body.keep, horizon, 1).steps} if body.keep else set()
-        world.memo[key] = sorted(steps | {horizon})
+        steps = {step for _, step in resolve(body.keep, body.horizon, 1).steps} if body.keep else set()
+        world.memo[key] = sorted(steps | {body.horizon})
     steps_kept: list[int] = world.memo[key]
     return steps_kept
 
@@ -179,26 +90,3 @@ def _inputs(
         rows = rows_output(world, body.task, body.split, demonstrations=isinstance(body, Sft))
         inputs["rows"] = (rows, "")
     return inputs
-
-
-def _stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
-    if isinstance(body, Merge):
-        weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
-        return {"method": body.method, "weights": list(weights)}
-    seed = _seed(world, branch)
-    shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
-    return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
-
-
-def _shared_config(world: World, body: Sft | Grpo | Command) -> dict[str, Any]:
-    """What all jobs of a stage have in common; `args` are all fields of the TRL config."""
-    if isinstance(body, Command):
-        return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves}
-    task = world.spec.tasks[body.task]
-    shared: dict[str, Any] = {"prompt": task.prompt, "stop": list(task.stop)}
-    if isinstance(body, Sft):
-        fields = body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
-        return shared | fields | {"args": resolve_args("sft", body.args)}
-    judged = {"verifier": verifier_config(world, task), "rewards": task.rewards.model_dump()}
-    counts = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
-    return shared | judged | body.model_dump(include=counts) | {"args": resolve_args("grpo", body.args)}

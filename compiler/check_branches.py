@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from exc.compiler.branches import on_branch
 from exc.compiler.scope import Place, Scope
+from exc.compiler.selection import is_at, on_branch
+from exc.compiler.trunks import checkpoint_at
 from exc.compiler.world import World
 from exc.spec.experiment import Path
 from exc.spec.references import ModelRef, Selector
@@ -37,7 +38,10 @@ def _check_replicates(scope: Scope) -> None:
 def _reports_unequal(
     scope: Scope, path: Path, ref: ModelRef, target: Place, trunk: str, at: int, wanted: int
 ) -> bool:
-    where = (ref.trunk or trunk, ref.at or at, target[0])
+    owner = ref.trunk or trunk
+    if owner not in scope.steps:
+        return False
+    where = (owner, at if ref.at is None else checkpoint_at(scope.world(), owner, ref.at), target[0])
     there = scope.planned.get(where)
     if there is None:
         return False
@@ -95,7 +99,7 @@ def _check_empty(scope: Scope) -> None:
         if not any(
             (entry.trunks is None or trunk in entry.trunks)
             and (entry.recipes is None or recipe in entry.recipes)
-            and (entry.at is None or at in entry.at)
+            and (entry.at is None or is_at(world, entry.at, trunk, at))
             for trunk, at, recipe in scope.planned
         ):
             scope.warning("empty-selection", "these branches select nothing", ("branches", index))

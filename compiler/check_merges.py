@@ -34,13 +34,14 @@ def _reports_unlike(scope: Scope, place: Place, merge: Merge, own: str) -> bool:
 
 def _difference(one: Pretrain, other: Pretrain) -> str | None:
     """In what two trunks differ that forbids an average."""
-    for field in {**one.model, **other.model}:
-        if one.model.get(field) != other.model.get(field):
-            values = (one.model.get(field, "left out"), other.model.get(field, "left out"))
+    first, second = one.model or {}, other.model or {}
+    for field in {**first, **second}:
+        if first.get(field) != second.get(field):
+            values = (first.get(field, "left out"), second.get(field, "left out"))
             return f"`{field}` is {values[0]} in one and {values[1]} in the other"
     if one.tokenizer != other.tokenizer:
         return "they have different tokenizers"
-    if one.tokenizer.bpe is not None and set(one.data) != set(other.data):
+    if one.tokenizer is not None and one.tokenizer.bpe is not None and set(one.data) != set(other.data):
         return "their tokenizers are trained on different data"
     return None
 

@@ -6,18 +6,17 @@ from collections.abc import Iterable
 
 from exc.compiler.scope import Place, Scope
 from exc.spec.experiment import Path
-from exc.spec.recipes import Grpo, Sft
-from exc.spec.references import ModelRef, Selector
+from exc.spec.recipes import Trained
+from exc.spec.references import At, ModelRef, Selector
 
 
 def check_steps(scope: Scope) -> None:
     for path, reader, ref in scope.references():
         _check_step(scope, path, reader, ref)
-        if ref.at is not None:
+        if isinstance(ref.at, int):
             _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, reader, ref))
     for index, entry in enumerate(scope.spec.branches or ()):
-        for number, at in enumerate(entry.at or ()):
-            _check_at(scope, ("branches", index, "at", number), at, entry.trunks or scope.spec.trunks)
+        _check_points(scope, ("branches", index, "at"), entry.at, entry.trunks)
     selectors: list[tuple[Path, Selector]] = []
     for index, repeated in enumerate(scope.spec.replicates):
         selectors.append((("replicates", index), repeated.on))
@@ -25,8 +24,18 @@ def check_steps(scope: Scope) -> None:
         selectors.append((("evaluations", name), evaluation.on))
         _check_selected_steps(scope, ("evaluations", name, "on", "step"), evaluation.on)
     for path, on in selectors:
-        for number, at in enumerate((on.at.steps if on.at else None) or ()):
-            _check_at(scope, (*path, "on", "at", "steps", number), at, on.trunks or scope.spec.trunks)
+        _check_points(scope, (*path, "on", "at"), on.at, on.trunks)
+
+
+def _check_points(scope: Scope, path: Path, at: At | None, trunks: Iterable[str] | None) -> None:
+    """The single steps that a selector names."""
+    if at is None:
+        return
+    listed = {"steps": at.steps if isinstance(at.steps, tuple) else (), "include": at.include}
+    for key, points in listed.items():
+        for number, point in enumerate(points):
+            if isinstance(point, int):
+                _check_at(scope, (*path, key, number), point, trunks or scope.spec.trunks)
 
 
 def _trunks_of(scope: Scope, reader: Place | None, ref: ModelRef) -> Iterable[str]:
@@ -62,9 +71,9 @@ def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -
     if place is None or not isinstance(ref.step, int):
         return
     body = scope.stage(place).body
-    if not isinstance(body, Sft | Grpo):
+    if not isinstance(body, Trained):
         return
-    horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+    horizon = body.horizon
     where = (*path, "step")
     if ref.step > horizon:
         scope.error(
@@ -98,7 +107,7 @@ def _check_selected_steps(scope: Scope, path: Path, on: Selector) -> None:
         return
     recipes = scope.spec.recipes if on.recipes is None else on.recipes
     places = [(name, len(scope.spec.recipes[name]) - 1) for name in recipes if name in scope.spec.recipes]
-    stepped = [place for place in places if isinstance(scope.stage(place).body, Sft | Grpo)]
+    stepped = [place for place in places if isinstance(scope.stage(place).body, Trained)]
     if not stepped or len(places) < len([name for name in recipes if name != "base"]):
         return
     if any(place not in scope.kept for place in stepped):

@@ -157,7 +157,7 @@ def _report(
             {"a": _side(contrast.a), "b": _side(contrast.b), "varies": list(contrast.varies)}
             for contrast in spec.report.contrasts
         ],
-        "figures": list(spec.report.figures),
+        "figures": [entry.figure for entry in spec.report.figures],
         "accepted": [
             {"code": code, "reason": accept[code], "finding": text}
             for code, text in warnings

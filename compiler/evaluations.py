@@ -6,21 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exc.compiler.branches import (
-    MODEL,
-    Branch,
-    kept_steps,
-    planned_branches,
-    selects,
-    stage_output,
-)
+from exc.compiler.branches import MODEL, kept_steps, stage_output
 from exc.compiler.build import Output
 from exc.compiler.rows import fewshot_output, rows_output, source_config, verifier_config
 from exc.compiler.seeds import derive
+from exc.compiler.selection import Branch, planned_branches, selects
 from exc.compiler.trunks import checkpoint, checkpoint_steps
 from exc.compiler.world import World
 from exc.spec.experiment import BitsPerByte, Evaluation, PassAtK
-from exc.spec.recipes import Grpo, Sft
+from exc.spec.recipes import Trained
 from exc.spec.references import Selector
 
 BLOCK_SIZE = 16  # samples per problem in one sample job; more samples add blocks, so none is drawn twice
@@ -60,7 +54,7 @@ def _snapshots(world: World, branch: Branch, final: Output, read: set[str]) -> I
     if not earlier:
         return
     body = world.spec.recipes[branch.recipe][-1].body
-    own = set(kept_steps(world, body)) if isinstance(body, Sft | Grpo) else set()
+    own = set(kept_steps(world, body)) if isinstance(body, Trained) else set()
     for step in earlier:
         output = Output(final.job, step)
         used = output.artifact in read

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from exc.compiler.branches import is_planned, num_replicates
 from exc.compiler.facts import Facts
 from exc.compiler.schedules import ScheduleError, resolve
+from exc.compiler.selection import is_planned, num_replicates
 from exc.compiler.world import World
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path, Spec
 from exc.spec.places import owner_span, value_span
-from exc.spec.recipes import Grpo, Merge, Sft, Stage
+from exc.spec.recipes import Grpo, Merge, Stage, Trained
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 
@@ -41,7 +41,7 @@ class Scope:
                     scope.steps[name] = steps
         for place, stage in scope.stages():
             body = stage.body
-            if isinstance(body, Sft | Grpo):
+            if isinstance(body, Trained):
                 scope._keep(place, stage.kind, body)
         world = scope.world()
         for owner, steps in scope.steps.items():
@@ -120,12 +120,11 @@ class Scope:
             return None
         return steps
 
-    def _keep(self, place: Place, kind: str, body: Sft | Grpo) -> None:
-        horizon = body.max_steps if isinstance(body, Sft) else body.rollouts
+    def _keep(self, place: Place, kind: str, body: Trained) -> None:
         path: Path = ("recipes", *place, kind, "keep")
         steps: list[int] | None = []
         if body.keep is not None and body.keep.tokens is not None:
-            unit = "optimizer steps" if isinstance(body, Sft) else "rollouts"
+            unit = "rollouts" if isinstance(body, Grpo) else "optimizer steps"
             self.error(
                 "bad-value",
                 f"`keep` of a {kind} stage counts {unit}, not tokens",
@@ -134,6 +133,6 @@ class Scope:
             )
             return
         if body.keep is not None:
-            steps = self._resolve(body.keep, horizon, 1, path)
+            steps = self._resolve(body.keep, body.horizon, 1, path)
         if steps is not None:
-            self.kept[place] = sorted({*steps, horizon})
+            self.kept[place] = sorted({*steps, body.horizon})

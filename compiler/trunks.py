@@ -27,6 +27,11 @@ def checkpoint_steps(world: World, trunk: str) -> list[int]:
     return steps
 
 
+def checkpoint_at(world: World, trunk: str, at: int | str) -> int:
+    """The step of a checkpoint that is named by its step, or as the `first` or the `last`."""
+    return at if isinstance(at, int) else checkpoint_steps(world, trunk)[0 if at == "first" else -1]
+
+
 def checkpoint(world: World, trunk: str, step: int) -> Output:
     """The model at one checkpoint; its segment resumes from the checkpoint before it."""
     key = ("checkpoint", trunk, step)
@@ -43,6 +48,7 @@ def tokenizer(world: World, trunk: str) -> Output:
     key = ("tokenizer", trunk)
     if key not in world.memo:
         spec = world.spec.trunks[trunk].pretrain.tokenizer
+        assert spec is not None
         if spec.bpe is not None:
             sources = [source_config(world, name) for name in world.spec.trunks[trunk].pretrain.data]
             sources.sort(key=source_digest)  # the order they are written in means nothing
@@ -108,7 +114,7 @@ def _segment(world: World, trunk: str, step: int, resumes: Output | None) -> Out
 def _pretrain_config(world: World, pretrain: Pretrain) -> dict[str, Any]:
     """What all segments of a trunk share, tokens turned into steps."""
     return {
-        "model": dict(pretrain.model),
+        "model": dict(pretrain.model or {}),
         "batch_size": pretrain.batch_size,
         "sequence_length": pretrain.sequence_length,
         "lr": lr_config(pretrain),

@@ -12,7 +12,7 @@ from exc.spec.diagnostics import Label
 from exc.spec.nodes import Mapping, Path, plain
 from exc.spec.recipes import Command, Merge, Stage
 
-TRAINED = ("sft", "grpo")
+TRAINED = ("sft", "grpo")  # whose `args` are TRL's
 DEFAULT_SPLIT = "train"
 
 

@@ -9,7 +9,7 @@ from exc.spec.nodes import Mapping, Path, Scalar, plain
 from exc.spec.recipes import STAGE_KINDS
 
 OWN = ("base", "prev")  # models that every reader has of its own
-_STEPPED = ("sft", "grpo")  # kinds that keep steps before their last
+_STEPPED = ("sft", "grpo", "dpo", "pretrain")  # kinds that keep steps before their last
 
 Place = tuple[str, int]  # a recipe and the index of a stage in it
 

@@ -13,7 +13,7 @@ from exc.spec.diagnostics import did_you_mean, nearest
 from exc.spec.expected import keys_of
 from exc.spec.experiment import BitsPerByte, Contrast, Evaluation, PassAtK, Replicates
 from exc.spec.nodes import Path, Scalar, plain
-from exc.spec.recipes import Command, Grpo, Merge, Sft
+from exc.spec.recipes import Command, Dpo, Grpo, Merge, Sft
 
 # The findings that are warnings: what `accept` can silence.
 WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "unused")
@@ -125,7 +125,7 @@ def _check_report(ctx: Context) -> None:
 
 def _settings() -> list[str]:
     """What two models of a contrast may differ in: settings of evaluations, of stages, and of `args`."""
-    models = (PassAtK, BitsPerByte, Sft, Grpo, Merge, Command)
+    models = (PassAtK, BitsPerByte, Sft, Grpo, Dpo, Merge, Command)
     own = [key for model in models for key in keys_of(model) if key != "args"]
     return list(dict.fromkeys([*own, *trl_fields("sft"), *trl_fields("grpo")]))
 

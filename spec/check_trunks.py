@@ -53,12 +53,12 @@ def _check_pretrain(ctx: Context, path: Path, pretrain: Pretrain) -> None:
         if not 0 <= beta < 1:
             where = (*path, "optimizer", "betas", index)
             ctx.error("bad-value", f"a beta is {beta:g}", where, "a number from 0 to below 1")
-    bpe = pretrain.tokenizer.bpe
+    bpe = pretrain.tokenizer.bpe if pretrain.tokenizer is not None else None
     if bpe is not None and bpe.vocab_size < SMALLEST_VOCABULARY:
         where = (*path, "tokenizer", "bpe", "vocab_size")
         message = "256 bytes and 2 special tokens do not fit into this vocabulary"
         ctx.error("bad-value", message, where, f"at least {SMALLEST_VOCABULARY}")
-    size = pretrain.model.get("vocab_size")
+    size = (pretrain.model or {}).get("vocab_size")
     if bpe is not None and type(size) is int and 0 < size < bpe.vocab_size:
         message = f"`vocab_size` {size} of the model is less than the tokenizer's {bpe.vocab_size}"
         hint = "left out, it is the tokenizer's"

@@ -2,17 +2,75 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Float, Fraction, Json, Model, Name, PositiveInt, Target
+from exc.spec.base import Count, Float, Fraction, Json, Model, Name, PositiveFloat, PositiveInt, Target
+from exc.spec.prompting import Fewshot
+from exc.spec.references import ModelRef
 
-KINDS = ("jsonl", "parquet", "text", "python")  # exactly one of these keys says where the rows come from
+# Exactly one of these keys says where the rows come from.
+KINDS = ("jsonl", "parquet", "text", "python", "data", "samples")
+TRANSFORMS = ("where", "group_by", "drop", "take", "pairs")  # in the order in which they are applied
+
+JsonScalar = (
+    Annotated[str, Field(strict=True)]
+    | Annotated[bool, Field(strict=True)]
+    | Annotated[int, Field(strict=True)]
+    | Annotated[float, Field(strict=True)]
+)
+
+
+class Condition(Model):
+    """What a column must be for a row to stay; all that is given holds. A bare value or list is `{is: [...]}`."""
+
+    SHORT: ClassVar[str] = "a value or a list of values"
+
+    is_: tuple[JsonScalar, ...] | None = Field(default=None, alias="is", description="one of these values")
+    not_: tuple[JsonScalar, ...] | None = Field(default=None, alias="not", description="none of these values")
+    min: Float | None = Field(default=None, description="this number or more")
+    max: Float | None = Field(default=None, description="this number or less")
+
+
+class Pairs(Model):
+    """One row for each pair of a right and a wrong completion of a problem, as `chosen` and `rejected`."""
+
+    SHORT: ClassVar[str] = "a whole number above 0"
+
+    per_problem: PositiveInt = Field(description="pairs of one problem at most")
+
+
+class Samples(Model):
+    """Completions drawn from a model and judged by the task's verifier: one row for each problem.
+
+    A row has the fields of the task's row, `num_samples`, `num_correct`, `share_correct`, and the texts of
+    distinct completions: `demonstrations` has those that are right, `wrong` the others. What the reference
+    leaves out is that of the branch which reads the data.
+    """
+
+    from_: ModelRef = Field(alias="from", description="the model that is sampled")
+    task: str = Field(description="the task that is asked")
+    split: str = Field(default="train", description="the split of the task")
+    limit: PositiveInt | None = Field(default=None, description="only the first so many problems")
+    num_samples: PositiveInt = Field(description="samples per problem; drawn in blocks of 16")
+    temperature: float = Field(
+        default=1.0, ge=0, strict=True, description="0 always takes the likeliest token"
+    )
+    top_p: PositiveFloat = Field(
+        default=1.0, description="sample from the likeliest tokens that hold this share; 1 is all"
+    )
+    max_new_tokens: PositiveInt = Field(description="length of a completion, in tokens")
+    num_fewshot: Fewshot = Field(
+        default=Fewshot(), description="exemplars in the prompt, from the task's pool"
+    )
 
 
 class Data(Model):
-    """Rows from files beside the spec or from a Python callable beside it that yields dict rows."""
+    """Named rows: from files or a Python callable beside the spec, from other data, or from a job.
+
+    `where`, `group_by`, `drop`, `take` and `pairs` are applied in this order, whatever order they are written in.
+    """
 
     jsonl: tuple[str, ...] | None = Field(
         default=None, description="JSON Lines files or glob patterns, relative to the spec"
@@ -33,10 +91,28 @@ class Data(Model):
     split: Literal["file", "line", "paragraph"] = Field(
         default="file", description="what one row of a text source is"
     )
+    data: str | None = Field(default=None, description="another data source, whose rows are transformed")
+    samples: Samples | None = Field(default=None, description="what a model says to a task")
+    where: dict[str, Condition] = Field(
+        default_factory=dict, description="column -> what it must be for a row to stay"
+    )
+    group_by: str | None = Field(
+        default=None,
+        description="rows with one value of this column become one row, in which every other column is a list",
+    )
+    drop: Count = Field(default=0, description="leaves out the first so many rows")
+    take: PositiveInt | None = Field(default=None, description="only the first so many rows, behind `drop`")
+    pairs: Pairs | None = Field(
+        default=None, description="right and wrong completions as rows of `chosen` and `rejected`"
+    )
 
     @property
     def kind(self) -> str:
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def is_transformed(self) -> bool:
+        return bool(self.where or self.group_by or self.drop or self.take or self.pairs)
 
 
 class Column(Model):

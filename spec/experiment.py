@@ -11,8 +11,9 @@ from pydantic import Field
 from exc.spec.base import Fraction, Int, Model, Name, PositiveFloat, PositiveInt
 from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Span
+from exc.spec.prompting import Fewshot
 from exc.spec.recipes import Stage
-from exc.spec.references import ModelRef, Selector
+from exc.spec.references import At, ModelRef, Selector
 from exc.spec.source import Node, span_at
 from exc.spec.trunks import Trunk
 from exc.spec.units import Bytes
@@ -20,15 +21,6 @@ from exc.spec.units import Bytes
 EVALUATION_KINDS = ("pass_at_k", "bits_per_byte")
 Figure = Literal["gains", "panels", "sharpening", "general"]
 FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
-
-
-class Fewshot(Model):
-    """Exemplars in the prompt by class of model: base (only pre-training in its ancestry) and trained."""
-
-    SHORT: ClassVar[str] = "a whole number, 0 or more"
-
-    base: int = Field(default=0, ge=0, strict=True, description="exemplars for checkpoints of a trunk")
-    trained: int = Field(default=0, ge=0, strict=True, description="exemplars for what a stage has made")
 
 
 class PassAtK(Model):
@@ -79,9 +71,7 @@ class Branches(Model):
 
     trunks: tuple[str, ...] | None = Field(default=None, description="by default all")
     recipes: tuple[str, ...] | None = Field(default=None, description="by default all")
-    at: tuple[PositiveInt, ...] | None = Field(
-        default=None, description="checkpoints in steps; by default all"
-    )
+    at: At | None = Field(default=None, description="which checkpoints; by default all")
 
 
 class Replicates(Model):
@@ -102,12 +92,25 @@ class Contrast(Model):
     )
 
 
+class FigureOf(Model):
+    """A figure, of a part of what there is. A bare name in YAML is a figure of all; else `name: {on: ...}`."""
+
+    SHORT: ClassVar[str] = "the name of a figure"
+    HIDDEN: ClassVar[tuple[str, ...]] = ("figure",)  # the key that the body stands under
+
+    figure: Figure = Field(description="which")
+    on: Selector = Field(default=Selector(), description="which models it shows; by default all")
+
+
 class Report(Model):
     """What `exc report` draws."""
 
     title: str | None = Field(default=None, description="by default the experiment's name")
     contrasts: tuple[Contrast, ...] = Field(default=(), description="comparisons, in the order shown")
-    figures: tuple[Figure, ...] = Field(default=FIGURES, description="which figures, in this order")
+    figures: tuple[FigureOf, ...] = Field(
+        default=tuple(FigureOf(figure=name) for name in FIGURES),
+        description="which figures, in this order",
+    )
     confidence: Fraction = Field(default=0.95, description="level of every interval, above 0 and below 1")
 
 

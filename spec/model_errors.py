@@ -13,12 +13,16 @@ from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
 from exc.spec.expected import arms, bare, describe, field_annotation, form, form_of, found, is_model, keys_of
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
 from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span, written
-from exc.spec.references import At, Between, ModelRef, Selector
-from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
+from exc.spec.references import At, FractionBetween, ModelRef, Selector, StepsBetween, TokensBetween
+from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.units import UnitError
 
 # Models that mean nothing with one of their values left out: at fault as a whole.
-_WHOLE = (Schedule, StepRange, TokenRange, FractionRange, Selector, At, Between, ModelRef, Column)
+_WHOLE = (
+    *(Schedule, StepRange, TokenRange, FractionRange, FactorRange),
+    *(Selector, At, StepsBetween, TokensBetween, FractionBetween),
+    *(ModelRef, Column),
+)
 
 
 _LONGEST_SHOWN = 40  # characters of a text that a message repeats

@@ -6,8 +6,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Count, Model, PositiveInt
+from exc.spec.base import Count, Fraction, Model, PositiveInt
+from exc.spec.schedule import FractionRange, StepRange, TokenRange
 from exc.spec.units import Tokens
+
+
+class Best(Model):
+    """The kept step that did best in an evaluation: a selection, and labelled as one wherever it appears."""
+
+    evaluation: str = Field(description="the evaluation that decides; it measures every kept step")
+    metric: str = Field(description="one of its metrics, such as `pass@1`")
+    mode: Literal["max", "min"] | None = Field(
+        default=None, description="whether more is better; by default what the metric means"
+    )
 
 
 class ModelRef(Model):
@@ -22,8 +33,10 @@ class ModelRef(Model):
     recipe: str | None = Field(default=None, description="a recipe, `base` or `prev`")
     stage: str | None = Field(default=None, description="a stage of that recipe; by default its last")
     trunk: str | None = Field(default=None, description="another trunk than the reader's own")
-    at: PositiveInt | None = Field(default=None, description="a checkpoint of the trunk, in its steps")
-    step: PositiveInt | Literal["final"] | None = Field(
+    at: PositiveInt | Literal["first", "last"] | None = Field(
+        default=None, description="a checkpoint of the trunk, in its steps; or its first or last"
+    )
+    step: PositiveInt | Literal["final"] | Best | None = Field(
         default=None, description="a step of the stage, by default its last; rollouts for grpo"
     )
     replicate: Count | None = Field(
@@ -40,20 +53,52 @@ class ModelRef(Model):
         return f"{name} ({', '.join(parts)})" if parts else name
 
 
-class Between(Model):
+class StepsBetween(Model):
+    """A closed range of checkpoints by steps."""
+
+    start: PositiveInt | None = Field(default=None, description="from here on; by default from the start")
+    stop: PositiveInt | None = Field(default=None, description="up to here; by default to the end")
+
+
+class TokensBetween(Model):
     """A closed range of checkpoints by tokens."""
 
     start: Tokens | None = Field(default=None, description="from here on; by default from the start")
     stop: Tokens | None = Field(default=None, description="up to here; by default to the end")
 
 
+class FractionBetween(Model):
+    """A closed range of checkpoints by the share of the run."""
+
+    start: Fraction | None = Field(default=None, description="from here on; by default from the start")
+    stop: Fraction | None = Field(default=None, description="up to here; by default to the end")
+
+
 class At(Model):
-    """Which checkpoints of a trunk: steps (a bare list in YAML), or a closed range of tokens."""
+    """Which checkpoints of a trunk; the parts given are united. A bare list in YAML is `{steps: [...]}`.
+
+    It has the grammar of a schedule, but for a range without `num` and `every`, which takes in all within it.
+    A point that is no checkpoint selects nothing.
+    """
 
     SHORT: ClassVar[str] = "a list of steps"
 
-    steps: tuple[PositiveInt, ...] | None = Field(default=None, description="checkpoints by their step")
-    tokens: Between | None = Field(default=None, description="checkpoints by the tokens seen")
+    steps: tuple[PositiveInt, ...] | StepsBetween | StepRange | None = Field(
+        default=None, description="checkpoints by their step"
+    )
+    every: PositiveInt | None = Field(default=None, description="checkpoints at multiples of so many steps")
+    tokens: tuple[Tokens, ...] | TokensBetween | TokenRange | None = Field(
+        default=None, description="checkpoints by the tokens seen"
+    )
+    fraction: tuple[Fraction, ...] | FractionBetween | FractionRange | None = Field(
+        default=None, description="checkpoints by the share of the whole run"
+    )
+    include: tuple[Literal["first", "last"] | PositiveInt, ...] = Field(
+        default=(), description="single checkpoints to add"
+    )
+    snap: Literal["exact", "nearest", "floor"] = Field(
+        default="exact", description="how points in tokens or fractions become steps"
+    )
 
 
 class Selector(Model):

@@ -46,6 +46,18 @@ class FractionRange(Model):
     )
 
 
+class FactorRange(Model):
+    """`{start, stop, num | every}` as multiples of a compute-optimal run; both ends belong to it."""
+
+    start: PositiveFloat = Field(description="the first point")
+    stop: PositiveFloat = Field(description="the end; with `every`, nothing lies behind it")
+    num: PositiveInt | None = Field(default=None, description="how many points; this or `every`")
+    every: PositiveFloat | None = Field(default=None, description="how far apart; this or `num`")
+    spacing: Literal["linear", "log"] = Field(
+        default="linear", description="equal distances, or equal ratios (takes `num`)"
+    )
+
+
 class Schedule(Model):
     """Steps of a run. A bare list in YAML is `{steps: [...]}`; the parts given are united."""
 
@@ -60,6 +72,10 @@ class Schedule(Model):
     )
     fraction: tuple[Fraction, ...] | FractionRange | None = Field(
         default=None, description="fractions of the whole run"
+    )
+    chinchilla: tuple[PositiveFloat, ...] | FactorRange | None = Field(
+        default=None,
+        description="multiples of 20 tokens per parameter of the model, all counted (arXiv 2203.15556)",
     )
     include: tuple[Literal["first", "last"] | PositiveInt, ...] = Field(
         default=(), description="single steps to add; `first` is step 1"

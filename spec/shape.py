@@ -21,13 +21,14 @@ def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
     return _mapping(
         root,
         {
-            "data": _each(_lists("jsonl", "parquet", "text", "files")),
+            "data": _each(_data),
             "tasks": _each(_task),
-            "trunks": _each(_keys(checkpoints=schedule)),
+            "trunks": _each(_keys(**{"from": reference, "checkpoints": schedule})),
             "recipes": _each(lambda node: _recipe(node, diagnostics)),
+            "branches": _items(_keys(at=schedule)),
             "replicates": _replicates,
             "evaluations": _each(_evaluation),
-            "report": _keys(contrasts=_items(_keys(a=reference, b=reference))),
+            "report": _keys(contrasts=_items(_keys(a=reference, b=reference)), figures=_items(_figure)),
         },
     )
 
@@ -98,6 +99,41 @@ def _fewshot(node: Node) -> Node:
 _evaluation = _keys(pass_at_k=_keys(num_fewshot=_fewshot), on=_selector)
 
 
+def _figure(node: Node) -> Node:
+    """`gains` -> `{figure: gains}`, and `{gains: {on: ...}}` -> `{figure: gains, on: ...}`."""
+    if isinstance(node, Scalar) and node.value is not None:
+        return wrap("figure", node)
+    if not isinstance(node, Mapping) or len(node.entries) != 1:
+        return node
+    ((name, body),) = node.entries.items()
+    key = node.keys[name]
+    own = _keys(on=_selector)(body) if isinstance(body, Mapping) else None
+    entries = own.entries if isinstance(own, Mapping) else {}
+    keys = own.keys if isinstance(own, Mapping) else {}
+    named = Scalar(name, key, name, False)
+    return Mapping({**entries, "figure": named}, {**keys, "figure": key}, node.span)
+
+
+def _condition(node: Node) -> Node:
+    """`a` -> `{is: [a]}`, `[a, b]` -> `{is: [a, b]}`; in `is` and `not` a bare value is a list of one."""
+    if isinstance(node, Mapping):
+        return _lists("is", "not")(node)
+    return wrap("is", _list(node)) if not isinstance(node, Scalar) or node.value is not None else node
+
+
+def _pairs(node: Node) -> Node:
+    """`2` -> `{per_problem: 2}`."""
+    return wrap("per_problem", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
+_samples = _keys(**{"from": reference, "num_fewshot": _fewshot})
+
+
+def _data(node: Node) -> Node:
+    listed = _lists("jsonl", "parquet", "text", "files")(node)
+    return _keys(samples=_samples, where=_each(_condition), pairs=_pairs)(listed)
+
+
 def _replicates(node: Node) -> Node:
     """`4` -> `[{num: 4}]`."""
     if isinstance(node, Scalar) and node.value is not None:
@@ -109,6 +145,8 @@ _STAGE = {
     "from": reference,
     "sft": _keys(keep=schedule),
     "grpo": _keys(keep=schedule),
+    "dpo": _keys(keep=schedule),
+    "pretrain": _keys(keep=schedule),
     "merge": _keys(of=_items(reference)),
     "command": _lists("files"),
 }

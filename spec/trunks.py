@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from exc.spec.base import Bool, Float, Fraction, Int, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.units import Bytes, Tokens
 
@@ -54,11 +55,34 @@ class Optimizer(Model):
     max_grad_norm: PositiveFloat = Field(default=1.0, description="gradients are clipped to this norm")
 
 
-class Pretrain(Model):
-    """Pre-training from scratch on a mixture of packed sources."""
+class Continues(Model):
+    """What pre-training from a model takes over from the last pre-training in that model's ancestry."""
 
-    model: dict[str, Any] = Field(description="`architecture` and any field of that transformers config")
-    tokenizer: Tokenizer = Field(description="one of its kinds")
+    optimizer: Literal["fresh", "continue"] = Field(
+        default="fresh", description="the optimizer's moments: from zero, or where they were left"
+    )
+    data_position: Literal["fresh", "continue"] = Field(
+        default="fresh", description="the mixture: from its start, or behind what was already read"
+    )
+    schedule: Literal["fresh", "continue"] = Field(
+        default="fresh",
+        description="the learning rate: counted from this run's start, or from where the other ended",
+    )
+
+
+class Pretrain(Model):
+    """Pre-training on a mixture of packed sources, from scratch or from a model."""
+
+    model: dict[str, Any] | None = Field(
+        default=None,
+        description="`architecture` and any field of that transformers config; not where it starts from a model",
+    )
+    tokenizer: Tokenizer | None = Field(
+        default=None, description="one of its kinds; not where it starts from a model, which has one"
+    )
+    continues: Continues = Field(
+        default=Continues(), description="where it starts from a model: what it takes over"
+    )
     data: dict[str, PositiveFloat] = Field(description="relative weights of data sources, by tokens")
     batch_size: PositiveInt = Field(description="sequences per optimizer step, over all devices")
     sequence_length: PositiveInt = Field(description="tokens per sequence")
@@ -84,6 +108,11 @@ class Pretrain(Model):
 class Trunk(Model):
     """A run and the checkpoints that are branched."""
 
+    from_: ModelRef | None = Field(
+        default=None,
+        alias="from",
+        description="the model that it starts from, such as a checkpoint of another trunk; by default none",
+    )
     pretrain: Pretrain = Field(description="the run")
     checkpoints: Schedule = Field(description="the steps that are kept and branched")
 

@@ -61,7 +61,7 @@ class _Gatherer:
             if task.verifier.startswith(_PYTHON):
                 self._target(task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier"))
         for name, trunk in spec.trunks.items():
-            folder = trunk.pretrain.tokenizer.path
+            folder = trunk.pretrain.tokenizer.path if trunk.pretrain.tokenizer is not None else None
             if folder is not None:
                 self._folder(folder, self.draft.span("trunks", name, "pretrain", "tokenizer", "path"))
         for name, stages in spec.recipes.items():

@@ -96,13 +96,13 @@ def kill_one(rng: random.Random, project: Project, submit: subprocess.Popen[str]
     return whom
 
 
-def disturb(rng: random.Random, project: Project) -> Counter[str]:
-    """Submit again and again, killing somebody at random moments, until all is done; gives who was killed."""
+def disturb(rng: random.Random, project: Project, most: int) -> Counter[str]:
+    """Submit again and again, killing at random moments, `most` times or until all is done; gives who was killed."""
     killed: Counter[str] = Counter()
     said = ""
     for _ in range(MOST_RUNS):
         with submitting(project) as submit:
-            while killed.total() < NUM_KILLS and submit.poll() is None:
+            while killed.total() < most and submit.poll() is None:
                 begun = len(project.attempts()) + rng.randrange(1, 4)
                 wait_until(lambda: submit.poll() is not None or len(project.attempts()) >= begun)  # noqa: B023
                 time.sleep(rng.uniform(0.0, 0.8))
@@ -140,21 +140,25 @@ def done_jobs(project: Project) -> list[str]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_kills_change_nothing(finished: Project, tmp_path: Path, seed: int) -> None:
-    project = new_project(tmp_path / "mini")
-    killed = disturb(random.Random(seed), project)
-    assert killed.total() == NUM_KILLS
-    check_same(project, finished)
+    rng = random.Random(seed)
+    killed: Counter[str] = Counter()
+    while killed.total() < NUM_KILLS:  # a fast machine is through with a project before all of them fell
+        project = new_project(tmp_path / f"mini-{killed.total()}")
+        killed += disturb(rng, project, NUM_KILLS - killed.total())
+        check_same(project, finished)
 
 
 def test_kills_change_nothing_where_jobs_are_not_forked(finished: Project, tmp_path: Path) -> None:
-    project = new_project(tmp_path / "mini", smaller=True)
-    project.env["EXC_FORK"] = "0"
-    killed = disturb(random.Random(2), project)
-    assert killed.total() == NUM_KILLS
+    rng = random.Random(2)
+    killed: Counter[str] = Counter()
+    while killed.total() < NUM_KILLS:
+        project = new_project(tmp_path / f"mini-{killed.total()}", smaller=True)
+        project.env["EXC_FORK"] = "0"
+        killed += disturb(rng, project, NUM_KILLS - killed.total())
+        contents = project.contents()
+        wanted = {ref for job in project.plan.jobs for ref in job.artifacts()}
+        assert contents == {ref: content for ref, content in finished.contents().items() if ref in wanted}
     assert killed["server"] == 0
-    contents = project.contents()
-    wanted = {ref for job in project.plan.jobs for ref in job.artifacts()}
-    assert contents == {ref: content for ref, content in finished.contents().items() if ref in wanted}
 
 
 # One training job
@@ -217,7 +221,7 @@ def test_a_training_job_that_is_killed_ends_in_the_same_weights(finished: Projec
     for moment in moments(project, job):
         process = start_job(project, job)
         wait_until(lambda: process.poll() is not None or moment(), pause_s=0.001)  # noqa: B023
-        time.sleep(rng.choice((0.0, rng.uniform(0.0, 0.2))))
+        time.sleep(rng.choice((0.0, rng.uniform(0.0, 0.05))))
         if process.poll() is None:
             process.kill()
             killed += 1

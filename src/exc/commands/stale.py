@@ -12,7 +12,7 @@ from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
 from exc.runtime.wording import compile_command, here, plural
 from exc.spec.experiment import Experiment, PassAtK
-from exc.spec.recipes import Grpo, Sft
+from exc.spec.recipes import Dpo, Grpo, Sft
 
 MOST = 8  # lines of difference before "and N more"
 
@@ -119,7 +119,7 @@ def _task(experiment: Experiment, path: tuple[str | int, ...]) -> str | None:
     """The task of the stage or evaluation at `path`."""
     spec, name = experiment.spec, str(path[1])
     body = spec.recipes[name][int(path[2])].body if path[0] == "recipes" else spec.evaluations[name].pass_at_k
-    return body.task if isinstance(body, Sft | Grpo | PassAtK) else None
+    return body.task if isinstance(body, Sft | Grpo | Dpo | PassAtK) else None
 
 
 def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:

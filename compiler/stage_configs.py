@@ -1,0 +1,42 @@
+"""What each kind of stage is given: the config of its jobs, names and files turned into what determines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exc.compiler.rows import file_configs, verifier_config
+from exc.compiler.selection import Branch, seed_of
+from exc.compiler.world import World
+from exc.spec.args import resolve_args
+from exc.spec.recipes import Body, Command, Grpo, Merge, Sft
+
+
+def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
+    """The config of a stage's job in a branch; jobs that differ in nothing share it."""
+    if isinstance(body, Merge):
+        weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
+        return {"method": body.method, "weights": list(weights)}
+    seed = seed_of(world, branch)
+    shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
+    return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
+
+
+def _shared_config(world: World, body: Body) -> dict[str, Any]:
+    """What all jobs of a stage have in common; `args` are all fields of the TRL config."""
+    if isinstance(body, Command):
+        return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves}
+    if isinstance(body, Sft):
+        fields = body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
+        return _prompting(world, body.task) | fields | {"args": resolve_args("sft", body.args)}
+    if isinstance(body, Grpo):
+        task = world.spec.tasks[body.task]
+        judged = {"verifier": verifier_config(world, task), "rewards": task.rewards.model_dump()}
+        counts = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
+        fields = body.model_dump(include=counts)
+        return _prompting(world, body.task) | judged | fields | {"args": resolve_args("grpo", body.args)}
+    raise TypeError(f"no config for {type(body).__name__}")
+
+
+def _prompting(world: World, task: str) -> dict[str, Any]:
+    return {"prompt": world.spec.tasks[task].prompt, "stop": list(world.spec.tasks[task].stop)}
