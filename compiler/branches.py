@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exc.compiler.build import Draft, Output
+from exc.compiler.measuring import MODEL
 from exc.compiler.rows import rows_output
 from exc.compiler.schedules import resolve
 from exc.compiler.selection import Branch, num_replicates
@@ -12,7 +13,6 @@ from exc.compiler.world import World
 from exc.spec.recipes import Body, Grpo, Merge, Sft, Trained
 from exc.spec.references import ModelRef
 
-MODEL = "model"  # the sub-folder of an artifact that holds a model
 PREVIOUS = ModelRef(recipe="prev")  # what a stage starts from unless it says otherwise
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from exc.compiler.batch import grpo_batch, sft_batch
 from exc.compiler.build import Draft
 from exc.compiler.estimate import estimates
-from exc.compiler.evaluations import BLOCK_SIZE, add_evaluations
+from exc.compiler.evaluations import add_evaluations
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of_all
+from exc.compiler.measuring import BLOCK_SIZE
 from exc.compiler.plan import Job, Plan, lazy_json
 from exc.compiler.resources import Allotment, Resources, split_classes
 from exc.compiler.schedules import resolve

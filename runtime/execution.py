@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.plan import Job, Plan
+from exc.runtime.adoption import inherited
 from exc.runtime.attempts import Attempt, Failure, utc_now
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.environment import describe_device, describe_environment, git_commit, prepare_process
@@ -48,7 +49,7 @@ class Execution:
     attempt: Attempt
     say: Callable[[str], None]
     stop: StopFlag
-    lost: Callable[[], bool]  # whether another process took the lease over
+    lost: Callable[[], bool]  # whether the lease is another's now, or someone asked its holder to stop
 
     def run(self) -> Ending:
         """Do the job. Never raises an Exception: whatever goes wrong is in what it returns."""
@@ -142,6 +143,7 @@ class Execution:
         return {
             "fields": identity_fields(self.job.kind, self.job.config),
             "inputs": {need.role: need.artifact for need in self.job.needs},
+            **inherited(self.store, [need.artifact for need in self.job.needs]),
             "environment": self._environment(),
             "git_commit": git_commit(self.root),
             "host": socket.gethostname(),

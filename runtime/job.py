@@ -118,7 +118,7 @@ def _attempt(plan: Plan, job: Job, store: Store, root: Path, stop: StopFlag, lea
     attempt.begin(job.id)
     voice = Voice(job, attempt, by_hand=given is None)
     began = time.monotonic()
-    ending = Execution(plan, job, store, root, attempt, voice.progress, stop, lambda: lease.lost).run()
+    ending = Execution(plan, job, store, root, attempt, voice.progress, stop, lease.must_stop).run()
     return _conclude(attempt, voice, ending, stop, time.monotonic() - began)
 
 

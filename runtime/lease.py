@@ -26,6 +26,7 @@ from exc.runtime.owner import Owner, owner_from_json, this_process
 FOLDER = ".lease"
 HEARTBEAT_S = 5.0
 STALE_S = 90.0
+_STOP = ".stop"  # <n>.stop: a request to the holder of generation n alone, so that nobody has to take it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,13 @@ class Lease:
         self._label = label
         self._ended = threading.Event()
         self.lost = False  # true once another process has taken the lease over
+        self.asked = False  # true once someone asked the holder to stop
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
+
+    def must_stop(self) -> bool:
+        """Whether the holder may not go on, or was asked not to."""
+        return self.lost or self.asked
 
     def release(self) -> None:
         """Let the next one have it. Harmless when called twice or after the lease was lost."""
@@ -64,6 +70,7 @@ class Lease:
             try:
                 os.utime(path)
                 self.lost = _highest(self._folder) != self._generation
+                self.asked = self.asked or (self._folder / f"{self._generation}{_STOP}").exists()
             except FileNotFoundError:
                 self.lost = True
             except OSError:
@@ -101,6 +108,11 @@ def holder(work: Path) -> Holder | None:
     """Who holds the lease of a work folder now; None if it is free or its holder is gone."""
     folder = work / FOLDER
     return _in_force(folder, _highest(folder), time.time())
+
+
+def ask_to_stop(work: Path, held: Holder) -> None:
+    """Ask the holder of a lease, on whatever machine, to stop; it sees that within a few seconds."""
+    (work / FOLDER / f"{held.generation}{_STOP}").touch()
 
 
 def _in_force(folder: Path, generation: int, now: float) -> Holder | None:
@@ -146,3 +158,4 @@ def _drop_older(folder: Path, generation: int) -> None:
     for older in _generations(folder):
         if older < generation:
             (folder / f"{older}.json").unlink(missing_ok=True)
+            (folder / f"{older}{_STOP}").unlink(missing_ok=True)

@@ -92,6 +92,16 @@ class Queue:
                         pending.append(self._jobs[reader])
         return [other for other in self._jobs.values() if other.id in blocked]
 
+    def waiting(self) -> list[Job]:
+        """Every job that has not been started, whether or not it could be."""
+        return [self._jobs[name] for name in self._waits]
+
+    def drop(self, job: Job) -> list[Job]:
+        """A job is not to be run, taken or not; gives what can no longer run because of it."""
+        if self._waits.pop(job.id, None) is not None and job in self._ready:
+            self._ready.remove(job)
+        return self.failed(job)
+
     def _sort(self) -> None:
         self._ready.sort(key=lambda job: -self._urgency[job.id])
 

@@ -20,15 +20,19 @@ class Outcome:
     blocked: dict[str, str] = field(default_factory=dict)  # -> the failed job that it would have read from
     interrupted: list[str] = field(default_factory=list)  # stopped on the way, to be resumed
     unstarted: list[str] = field(default_factory=list)
+    # Someone cancelled it -> "", or the cancelled job that it would have read from.
+    cancelled: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     stopped: bool = False  # someone asked for the end
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed, 130 interrupted."""
+        """0 all done, 1 something failed, 130 interrupted or cancelled."""
         if self.stopped:
             return 130
-        return 1 if self.failed or self.blocked or self.interrupted or self.unstarted else 0
+        if self.failed or self.blocked or self.interrupted or self.unstarted:
+            return 1
+        return 130 if self.cancelled else 0
 
 
 class Reporter(Protocol):
@@ -36,6 +40,9 @@ class Reporter(Protocol):
 
     def begin(self, plan: Plan, jobs: Sequence[Job]) -> None:
         """`jobs` are about to run; the rest of the plan is done or not needed."""
+
+    def scheduled(self) -> None:
+        """What can start at once was started: the run is under way."""
 
     def started(self, job: Job, attempt: Attempt) -> None: ...
 
@@ -50,6 +57,9 @@ class Reporter(Protocol):
 
     def stopped(self, job: Job) -> None:
         """The job saved what it had and ended."""
+
+    def cancelled(self, job: Job, blocked: Sequence[Job]) -> None:
+        """Someone asked that the job is not run; `blocked` would have read from it."""
 
     def stopping(self, running: int, *, now: bool) -> None:
         """Someone asked for the end; `now` on the second time, when what runs is killed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from exc.spec.codes import CODES
@@ -38,6 +38,16 @@ class Span:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class CellSpan(Span):
+    """A place that was read for one cell of a matrix; other cells have the same lines."""
+
+    base: str  # the entry that the matrix sits on
+    cell: str  # the cell's name
+    num_cells: int  # of that entry
+    use: Span | None = None  # the `$axis` that takes the value which stands here
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +128,11 @@ class Diagnostics:
             self.add(diagnostic)
 
     def sorted(self) -> tuple[Diagnostic, ...]:
-        """All findings by file, line and column; those without a place come last."""
-        return tuple(sorted(self._found, key=_place))
+        """All findings by file, line and column; those without a place come last.
+
+        What several cells of a matrix share is one finding, which says the cells unless it is all of them.
+        """
+        return tuple(sorted(_folded(self._found), key=_place))
 
     @property
     def has_errors(self) -> bool:
@@ -134,7 +147,7 @@ class Diagnostics:
         return iter(self.sorted())
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self.sorted())
 
 
 def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int, str, str]:
@@ -142,6 +155,50 @@ def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int, str, str]:
     if span is None:
         return (True, "", 0, 0, diagnostic.code, diagnostic.message)
     return (False, span.file, span.line, span.column, diagnostic.code, diagnostic.message)
+
+
+def _folded(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """The findings with those of a matrix's cells brought together, and spans as they stand in the files."""
+    groups: dict[tuple[object, ...], list[tuple[Diagnostic, CellSpan]]] = {}
+    for diagnostic in found:
+        span = diagnostic.span
+        if not isinstance(span, CellSpan):
+            labels = tuple(replace(label, span=_plain(label.span)) for label in diagnostic.labels)
+            yield diagnostic if labels == diagnostic.labels else replace(diagnostic, labels=labels)
+            continue
+        message = diagnostic.message.replace(span.cell, span.base)
+        key = (diagnostic.code, diagnostic.severity, message, span.base, _plain(span), span.use)
+        groups.setdefault(key, []).append((diagnostic, span))
+    for group in groups.values():
+        yield _of_cells(group)
+
+
+def _of_cells(group: list[tuple[Diagnostic, CellSpan]]) -> Diagnostic:
+    """One finding for equal ones in the cells of one matrix."""
+    found, span = group[0]
+    cells = list(dict.fromkeys(each.cell for _, each in group))
+    labels = [replace(label, span=_plain(label.span)) for label in found.labels]
+    if span.use is not None:
+        labels.append(Label(span.use, "taken here"))
+    notes = found.notes
+    if len(cells) < span.num_cells:
+        more = f" and {len(cells) - MAX_LISTED} more" if len(cells) > MAX_LISTED else ""
+        shown = ", ".join(f"`{cell}`" for cell in cells[:MAX_LISTED])
+        notes = (*notes, f"in the cell{'s' if len(cells) > 1 else ''} {shown}{more}")
+    if len(cells) > 1:
+        found = _of_base(found, span)
+    return replace(found, span=_plain(span), labels=tuple(labels), notes=notes)
+
+
+def _of_base(found: Diagnostic, span: CellSpan) -> Diagnostic:
+    """The finding with the entry's name in place of one cell's."""
+    texts = {name: getattr(found, name) for name in ("message", "expected", "hint")}
+    changed = {name: text.replace(span.cell, span.base) for name, text in texts.items() if text is not None}
+    return replace(found, **changed)
+
+
+def _plain(span: Span) -> Span:
+    return Span(span.file, span.line, span.column, span.end_line, span.end_column)
 
 
 class SpecError(Exception):

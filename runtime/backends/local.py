@@ -25,12 +25,15 @@ from exc.runtime.outputs import Present, is_done, link_results
 from exc.runtime.places import spec_root
 from exc.runtime.ready import Queue, needed_jobs
 from exc.runtime.reporter import Outcome, Reporter
+from exc.runtime.requests import Cancelled
 from exc.runtime.store import Store
 
 _TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
+_REQUESTS_S = 1.0  # how often requests to cancel are looked for
 _MAX_RESTARTS = 3  # of a job that stops without being asked by this run
 _EXIT_STOPPED = (75, 130)
 _SHELL_SIGNALLED = 128  # a shell gives this plus the signal's number
+_TOLD = (-signal.SIGUSR2, _SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
 
 
 @dataclass
@@ -80,6 +83,8 @@ class LocalRun:
         self._running: dict[int, Running] = {}  # by descriptor
         self._elsewhere: dict[str, Job] = {}  # held by other processes
         self._restarts: dict[str, int] = {}
+        self._requests = Cancelled(store)
+        self._looked = -_REQUESTS_S
         self._asked = 0  # how often someone asked for the end
         self._answered = 0  # how many of these were passed on
         self._outcome = Outcome()
@@ -91,14 +96,16 @@ class LocalRun:
         self._reporter.begin(self._plan, self._jobs)
         with self._signals():
             while True:
+                self._take_requests()
                 if not self._asked:
                     self._start()
+                    self._reporter.scheduled()
                 if not self._running and (self._asked or not (self._elsewhere or self._queue.ready())):
                     break
                 self._wait()
         self._selector.close()
         outcome = self._outcome
-        settled = {*outcome.done, *outcome.failed, *outcome.blocked, *outcome.interrupted}
+        settled = {*outcome.done, *outcome.failed, *outcome.blocked, *outcome.interrupted, *outcome.cancelled}
         outcome.unstarted = [job.id for job in self._jobs if job.id not in settled]
         outcome.seconds = time.monotonic() - clock
         outcome.stopped = bool(self._asked)
@@ -183,7 +190,7 @@ class LocalRun:
             return self._finished(job, seconds, elsewhere=False)
         record = attempt.read()
         failure, code = failure_of(record), record.get("exit", code)
-        if failure is None and code in _EXIT_STOPPED:
+        if failure is None and (code in _EXIT_STOPPED or (code in _TOLD and self._is_cancelled(job))):
             return self._stopped(job)
         if failure is None and self._asked and code in _asked_codes(self._asked):
             attempt.end(code, note="killed by the one who asked it to stop")
@@ -205,6 +212,8 @@ class LocalRun:
                 failure = self._failure_since(attempt)
                 if failure is not None and attempt is not None and not is_done(job, self._store):
                     self._failed(job, failure, attempt)
+                elif self._is_cancelled(job):
+                    self._cancelled(job)
                 else:
                     self._queue.put_back(job)
 
@@ -235,12 +244,41 @@ class LocalRun:
 
     def _stopped(self, job: Job) -> None:
         """The job ended before it was done, without fault: to be resumed now, or by the next run."""
+        if self._is_cancelled(job):
+            return self._cancelled(job)
         self._restarts[job.id] = self._restarts.get(job.id, 0) + 1
         if not self._asked and self._restarts[job.id] <= _MAX_RESTARTS:
-            self._queue.put_back(job)
-            return
+            return self._queue.put_back(job)
         self._outcome.interrupted.append(job.id)
-        self._reporter.stopped(job)
+        return self._reporter.stopped(job)
+
+    # Requests
+
+    def _take_requests(self) -> None:
+        """Ask what runs of the cancelled to stop, and take out what waits."""
+        if time.monotonic() - self._looked < _REQUESTS_S:
+            return
+        self._looked = time.monotonic()
+        if not self._requests.look():
+            return
+        for running in self._running.values():
+            if running.job.identity in self._requests:
+                running.process.signal(signal.SIGUSR2)  # which said twice is still a request
+        for job in self._queue.waiting():
+            if job.identity in self._requests and job.id not in self._outcome.cancelled:
+                self._cancelled(job)
+
+    def _is_cancelled(self, job: Job) -> bool:
+        self._requests.look()
+        return job.identity in self._requests
+
+    def _cancelled(self, job: Job) -> None:
+        # What it published before can still be read.
+        self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
+        blocked = self._queue.drop(job)
+        self._outcome.cancelled[job.id] = ""
+        self._outcome.cancelled.update((other.id, job.id) for other in blocked)
+        self._reporter.cancelled(job, blocked)
 
     # Signals
 

@@ -1,0 +1,170 @@
+"""`extends:` puts files under a spec: maps merge deep, the later file and then the spec itself wins.
+
+`null` deletes what a file below says; lists replace. Every node keeps the place where it was written.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exc.spec.diagnostics import Diagnostics, Label, Span, one_of
+from exc.spec.expected import found
+from exc.spec.files import read_text
+from exc.spec.nodes import Mapping, Node, Scalar, Sequence, plain
+from exc.spec.source import parse
+
+KEY = "extends"
+
+
+@dataclass(frozen=True)
+class Extended:
+    """The spec with what it extends merged in, and the text of every file that was read, by its name."""
+
+    root: Mapping
+    sources: Map[str, str]
+
+
+def extend(root: Mapping, file: str, text: str, diagnostics: Diagnostics) -> Extended | None:
+    """Merge what `root`, read from `file`, extends; None with findings when a file cannot be had.
+
+    Paths count from the folder of the file that says them. `extends` itself stays, as a list.
+    """
+    reader = _Reader(diagnostics, {file: text}, [_real(file)], [posixpath.basename(file)])
+    merged = reader.merged(root, file)
+    if merged is None:
+        return None
+    return Extended(merged, reader.sources)
+
+
+@dataclass
+class _Reader:
+    diagnostics: Diagnostics
+    sources: dict[str, str]
+    open: list[Path]  # the files that are being followed, for cycles
+    names: list[str]  # what they are called
+    versions: list[tuple[object, Span]] = field(default_factory=list)
+
+    def merged(self, root: Mapping, file: str) -> Mapping | None:
+        """The mapping over all that it extends."""
+        listed = self._listed(root.entries.get(KEY))
+        if listed is None:
+            return None
+        version = root.entries.get("version")
+        if version is not None:
+            self._check_version(version)
+        below: Mapping | None = None
+        whole = True
+        for item in listed:
+            base = self._base(item, file)
+            if base is None:
+                whole = False
+            else:
+                below = base if below is None else merge(below, base)
+        own = _with_list(root, listed)
+        if not whole:
+            return None
+        return own if below is None else merge(below, own)
+
+    def _listed(self, node: Node | None) -> list[Scalar] | None:
+        """The files that are named, or None with a finding."""
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            return []
+        items = node.items if isinstance(node, Sequence) else [node]
+        names = [item for item in items if isinstance(item, Scalar) and isinstance(item.value, str)]
+        for item in items:
+            if item not in names:
+                self.diagnostics.error(
+                    "wrong-type", f"`{KEY}` names {found(item)}", item.span, expected="a file, or a list of files"
+                )
+        return names if len(names) == len(items) else None
+
+    def _base(self, item: Scalar, file: str) -> Mapping | None:
+        """The file that `item` names, with what it extends in its turn, and without its own `extends`."""
+        said = str(item.value)
+        name = str(Path(posixpath.join(posixpath.dirname(file), said)))
+        real = _real(name)
+        if real in self.open:
+            chain = [*self.names[self.open.index(real) :], self.names[self.open.index(real)]]
+            self.diagnostics.error(
+                "extends-cycle",
+                f"these files extend each other: {' -> '.join(chain)}",
+                item.span,
+                hint="a file that both need can be extended by both",
+            )
+            return None
+        root = self._read(name, said, item.span)
+        if root is None:
+            return None
+        self.open.append(real)
+        self.names.append(said)
+        merged = self.merged(root, name)
+        self.open.pop()
+        self.names.pop()
+        return _without_key(merged) if merged is not None else None
+
+    def _read(self, name: str, said: str, span: Span) -> Mapping | None:
+        text = read_text(Path(name), self.diagnostics, "a file", at=span, said=said)
+        if text is None:
+            return None
+        self.sources[name] = text
+        root = parse(text, name, self.diagnostics)
+        if root is not None and not isinstance(root, Mapping):
+            self.diagnostics.error(
+                "wrong-type",
+                f"`{said}` holds {found(root)}",
+                span,
+                expected="a mapping with sections of a spec",
+                labels=[Label(root.span, "this")] if root.span.line == root.span.end_line else (),
+            )
+        return root if isinstance(root, Mapping) else None
+
+    def _check_version(self, node: Node) -> None:
+        """The spec and all that it extends are of one version."""
+        version = plain(node)
+        if self.versions and version != self.versions[0][0]:
+            first, span = self.versions[0]
+            self.diagnostics.error(
+                "bad-value",
+                f"`version` is {version} in a file that is extended from one with {first}",
+                node.span,
+                expected=one_of([str(first)]),
+                labels=[Label(span, "of this version")],
+            )
+        else:
+            self.versions.append((version, node.span))
+
+
+def merge(below: Mapping, over: Mapping) -> Mapping:
+    """Two mappings as one, `over` winning: mappings go key by key, `null` deletes, all else replaces."""
+    entries, keys = dict(below.entries), {**below.keys, **over.keys}
+    for key, value in over.entries.items():
+        before = entries.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            entries[key] = merge(before, value)
+        elif before is not None and isinstance(value, Scalar) and value.value is None:
+            del entries[key]
+        else:
+            entries[key] = value
+    return Mapping(entries, {key: keys[key] for key in entries}, over.span)
+
+
+def _with_list(root: Mapping, listed: list[Scalar]) -> Mapping:
+    if KEY not in root.entries:
+        return root
+    entries = {**root.entries, KEY: Sequence(list(listed), root.entries[KEY].span)}
+    return Mapping(entries, root.keys, root.span)
+
+
+def _without_key(root: Mapping) -> Mapping:
+    entries = {key: value for key, value in root.entries.items() if key != KEY}
+    return Mapping(entries, {key: root.keys[key] for key in entries}, root.span)
+
+
+def _real(name: str) -> Path:
+    try:
+        return Path(name).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(name)
