@@ -10,7 +10,7 @@ from typing import Any
 from exc.compiler.batch import grpo_batch, sft_batch
 from exc.compiler.build import Draft
 from exc.compiler.estimate import estimates
-from exc.compiler.evaluations import add_evaluations
+from exc.compiler.evaluations import add_evaluations, shows
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of_all
 from exc.compiler.measuring import BLOCK_SIZE
@@ -19,10 +19,10 @@ from exc.compiler.resources import Allotment, Resources, split_classes
 from exc.compiler.schedules import resolve
 from exc.compiler.trunks import lr_config
 from exc.compiler.world import World
-from exc.spec.experiment import Experiment
+from exc.spec.experiment import Experiment, FigureOf
 from exc.spec.profiles import Profile
 from exc.spec.recipes import Stage
-from exc.spec.references import ModelRef
+from exc.spec.references import BestStep, ModelRef, Selector
 from exc.spec.trunks import Trunk
 
 
@@ -56,7 +56,7 @@ def compile_plan(
         spec=experiment.file.rsplit("/", 1)[-1],
         profile=_profile(profile_name, profile),
         jobs=tuple(_job(*parts) for parts in zip(drafts, classes, resources, strict=True)),
-        report={**_report(experiment, cells, warnings), "overrides": list(overrides)},
+        report={**_report(world, cells, warnings), "overrides": list(overrides)},
     )
     return replace(plan, digest=plan_digest(plan))
 
@@ -128,9 +128,9 @@ def _profile(name: str, profile: Profile) -> dict[str, Any]:
 
 
 def _report(
-    experiment: Experiment, cells: list[dict[str, Any]], warnings: tuple[tuple[str, str], ...]
+    world: World, cells: list[dict[str, Any]], warnings: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
-    spec = experiment.spec
+    spec = world.spec
     accept = spec.accept
     return {
         "title": spec.report.title or spec.experiment,
@@ -158,13 +158,25 @@ def _report(
             {"a": _side(contrast.a), "b": _side(contrast.b), "varies": list(contrast.varies)}
             for contrast in spec.report.contrasts
         ],
-        "figures": [entry.figure for entry in spec.report.figures],
+        "figures": [_figure(world, entry, cells) for entry in spec.report.figures],
         "accepted": [
             {"code": code, "reason": accept[code], "finding": text}
             for code, text in warnings
             if code in accept
         ],
         "warnings": [text for code, text in warnings if code not in accept],
+    }
+
+
+def _figure(world: World, entry: FigureOf, cells: list[dict[str, Any]]) -> str | dict[str, Any]:
+    """A figure's name; of one that shows a part, also the places of the cells in it."""
+    if entry.on == Selector():
+        return entry.figure
+    places = [index for index, cell in enumerate(cells) if shows(world, entry.on, cell)]
+    return {
+        "figure": entry.figure,
+        "on": entry.on.model_dump(exclude_none=True, mode="json"),
+        "cells": places,
     }
 
 
@@ -187,6 +199,8 @@ def _starts(stage: Stage, index: int) -> str:
 def _side(ref: ModelRef) -> str | dict[str, Any]:
     """A side of a contrast: a recipe's name where that says it all."""
     data = ref.model_dump(exclude_none=True)
+    if isinstance(ref.step, BestStep):
+        data["step"] = ref.step.best.name
     return data["recipe"] if set(data) == {"recipe"} else data
 
 

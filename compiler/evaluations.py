@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exc.compiler.branches import kept_steps, stage_output
+from exc.compiler.branches import best_output, kept_steps, stage_output
 from exc.compiler.build import Output
 from exc.compiler.measuring import BASE, Measured, evaluate
 from exc.compiler.selection import Branch, planned_branches, selects
 from exc.compiler.trunks import checkpoint, checkpoint_steps
 from exc.compiler.world import World
-from exc.spec.recipes import Trained
-from exc.spec.references import Selector
+from exc.spec.recipes import STAGE_KINDS, Trained
+from exc.spec.references import BestStep, Selector
 
 
 def measured_models(world: World) -> list[Measured]:
@@ -23,9 +23,16 @@ def measured_models(world: World) -> list[Measured]:
             models.append(Measured(trunk, at, BASE, 0, None, True, checkpoint(world, trunk, at)))
     branches = list(planned_branches(world))
     finals = [(branch, stage_output(world, branch)) for branch in branches]  # may make more kept steps
-    read = {need.artifact for draft in world.jobs.drafts for need in draft.needs if need.role != "resumes"}
+    _choose_for_contrasts(world, branches)
+    read = {
+        need.artifact
+        for draft in world.jobs.drafts
+        for need in draft.needs
+        if draft.kind in STAGE_KINDS and need.role != "resumes"
+    }
     for branch, final in finals:
         models.extend(_snapshots(world, branch, final, read))
+        models.extend(_choices(world, branch))
         models.append(Measured(branch.trunk, branch.at, branch.recipe, branch.replicate, None, True, final))
     return models
 
@@ -41,6 +48,28 @@ def _snapshots(world: World, branch: Branch, final: Output, read: set[str]) -> I
         used = output.artifact in read
         if step in own or used:
             yield Measured(branch.trunk, branch.at, branch.recipe, branch.replicate, step, used, output)
+
+
+def _choose_for_contrasts(world: World, branches: list[Branch]) -> None:
+    """Add the choices that no stage starts from, but a contrast compares."""
+    for contrast in world.spec.report.contrasts:
+        for ref in (contrast.a, contrast.b):
+            if not isinstance(ref.step, BestStep):
+                continue
+            for branch in branches:
+                names = [stage.name for stage in world.spec.recipes[branch.recipe]]
+                if branch.recipe == ref.recipe and ref.stage in (None, names[-1]):
+                    best_output(world, branch, len(names) - 1, ref.step.best)
+
+
+def _choices(world: World, branch: Branch) -> Iterator[Measured]:
+    """The models chosen among the kept steps of a branch's last stage."""
+    last = len(world.spec.recipes[branch.recipe]) - 1
+    for key, output in list(world.memo.items()):
+        if key[:3] == ("best", branch, last):
+            yield Measured(
+                branch.trunk, branch.at, branch.recipe, branch.replicate, key[3].name, True, output
+            )
 
 
 def add_evaluations(world: World) -> list[dict[str, Any]]:
@@ -65,6 +94,15 @@ def _selected(world: World, on: Selector, model: Measured) -> bool:
     if on.step is None or on.step == "used":
         return model.used
     return on.step == "all" or (isinstance(on.step, tuple) and model.step in on.step)
+
+
+def shows(world: World, on: Selector, cell: Mapping[str, Any]) -> bool:
+    """Whether a selector takes in a cell of the report; of snapshots, all unless it says which."""
+    if not selects(world, on, cell["trunk"], cell["at"], cell["recipe"], cell["replicate"]):
+        return False
+    if on.step == "final":
+        return bool(cell["final"])
+    return not isinstance(on.step, tuple) or cell["step"] in on.step
 
 
 def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, Any]:

@@ -19,6 +19,7 @@ FILL: Mapping[str, str] = {
     "sft": "#d7efd8",
     "grpo": "#fde3c8",
     "merge": "#eadcf5",
+    "select": "#eadcf5",
     "command": "#eadcf5",
     "sample": "#f7f3d4",
     "score": "#f7f3d4",

@@ -151,6 +151,7 @@ FIELDS: Mapping[str, KindIdentity] = {
         {"args": _grpo_args, "verifier": _verifier, "rollouts": _horizon},
     ),
     "merge": KindIdentity(1, {"method": ALWAYS, "weights": ALWAYS}, {}),
+    "select": KindIdentity(1, {"metric": ALWAYS, "mode": ALWAYS}, {}),
     "command": KindIdentity(
         1, {"run": ALWAYS, "files": (), "leaves": "model", "seed": ALWAYS}, {"files": _files}
     ),

@@ -25,7 +25,7 @@ class Measured:
     at: int
     recipe: str  # `base` for the trunk's own checkpoint
     replicate: int
-    step: int | None  # a kept step before the last; None is the final model
+    step: int | str | None  # a kept step before the last, or the name of a choice; None is the final model
     used: bool  # whether another stage starts from this snapshot
     output: Output
 

@@ -1,4 +1,4 @@
-"""What each kind of stage is given: the config of its jobs, names and files turned into what determines them."""
+"""What each kind of stage is given: the configs of its jobs, with names and files resolved."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LOG_LINES = 12  # of the log's end, kept with a failure
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed. `kind` is the failure class of JobFailed, or killed, store or error."""
+    """Why a job failed. `kind` is the failure class, a key of `policies.POLICIES`."""
 
     kind: str
     message: str
@@ -58,14 +58,21 @@ class Attempt:
         start = {"job": job_id, "began": utc_now(), **this_process().to_json()}
         write_json(self.path / RECORD, start)
 
-    def end(self, code: int, failure: Failure | None = None, note: str = "") -> None:
-        """Record how it ended; the log's last lines are kept with a failure."""
+    def end(self, code: int, failure: Failure | None = None, note: str = "") -> bool:
+        """Record how it ended; the log's last lines are kept with a failure.
+
+        False if the record cannot be written. On a full disk it takes the place that `begin` has had.
+        """
         record = {**self.read(), "ended": utc_now(), "exit": code}
         if note:
             record["note"] = note
         if failure is not None:
             record["failure"] = {**failure.to_json(), "log_lines": last_lines(self.log)}
-        write_json(self.path / RECORD, record)
+        try:
+            write_json(self.path / RECORD, record)
+        except OSError:
+            return _squeeze(self.path / RECORD, record)
+        return True
 
     def owner(self) -> Owner | None:
         return owner_from_json(self.read())
@@ -110,11 +117,31 @@ def last_lines(path: Path, count: int = LOG_LINES, max_bytes: int = 8192) -> lis
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - max_bytes))
             text = file.read().decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return []
     # What a progress bar drew over does not count as lines.
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
+
+
+def _squeeze(path: Path, record: dict[str, Any]) -> bool:
+    """Write a record over what is in a file, within the room that the file has; False if that fails, too.
+
+    A reader may see it torn, which it takes for no record.
+    """
+    failure = record.get("failure")
+    try:
+        with path.open("r+b") as file:
+            room = os.fstat(file.fileno()).st_blocks * 512  # bytes; stat counts in blocks of 512
+            while len(data := json.dumps(record, ensure_ascii=False).encode()) > room:
+                if not failure or not failure["log_lines"]:
+                    return False
+                failure["log_lines"] = failure["log_lines"][1:]
+            file.write(data)
+            file.truncate()
+    except OSError:
+        return False
+    return True
 
 
 def utc_now() -> str:

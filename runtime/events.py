@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -13,10 +14,16 @@ Event = dict[str, Any]
 
 
 class EventWriter:
-    """Appends events to a file, each by one write, so that a reader sees at most a torn last line."""
+    """Appends events to a file, each by one write, so that a reader sees at most a torn last line.
+
+    What a full disk does not take is not told: no job fails of that alone.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._descriptor = -1
+        self._torn = False  # the last write was cut off
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def emit(self, event: str, **fields: Any) -> Event:
         """Append one event with the time now (unix seconds); gives what was written.
@@ -25,11 +32,20 @@ class EventWriter:
         """
         data: Event = {"time": round(time.time(), 3), "event": event}
         data.update((name, _plain(value)) for name, value in fields.items())
-        os.write(self._descriptor, (json.dumps(data, ensure_ascii=False) + "\n").encode())
+        self._append((json.dumps(data, ensure_ascii=False) + "\n").encode())
         return data
 
+    def _append(self, line: bytes) -> None:
+        if self._descriptor < 0:
+            return
+        with contextlib.suppress(OSError):
+            line = b"\n" + line if self._torn else line
+            written = os.write(self._descriptor, line)
+            self._torn = written < len(line) if written else self._torn
+
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 class EventTail:

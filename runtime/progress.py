@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,16 @@ class Shown:
 class TerminalReporter:
     """Tells a person how a run of a plan goes."""
 
-    def __init__(self, console: Console, plan_folder: Path, slots: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        plan_folder: Path,
+        slots: int,
+        under_way: Callable[[], None] | None = None,
+    ) -> None:
+        """`under_way` is called once, when what can start at once was started."""
         self._console = console
+        self._under_way = under_way
         self._plan_folder = plan_folder
         self._slots = slots
         self._running: dict[str, Shown] = {}
@@ -70,6 +78,11 @@ class TerminalReporter:
                 transient=True,
             )
             self._live.start()
+
+    def scheduled(self) -> None:
+        if self._under_way is not None:
+            self._under_way()
+            self._under_way = None
 
     def started(self, job: Job, attempt: Attempt) -> None:  # noqa: ARG002
         self._waiting.pop(job.id, None)
@@ -109,6 +122,12 @@ class TerminalReporter:
     def stopped(self, job: Job) -> None:
         self._running.pop(job.id, None)
         self._say(f"[yellow]stopped[/] {job.id}, which goes on when it is run again")
+
+    def cancelled(self, job: Job, blocked: Sequence[Job]) -> None:
+        for other in (job, *blocked):
+            self._waiting.pop(other.id, None)
+        if self._running.pop(job.id, None) is not None:
+            self._say(f"[yellow]cancelled[/] {job.id}, which keeps what it saved")
 
     def stopping(self, running: int, *, now: bool) -> None:
         if now:
@@ -200,6 +219,7 @@ class TerminalReporter:
             (len(outcome.blocked), "not run because of that", ""),
             (len(outcome.interrupted), "stopped on the way", "yellow"),
             (len(outcome.unstarted), "not started", ""),
+            (len(outcome.cancelled), "cancelled, or waiting for what was", "yellow"),
         ):
             if count:
                 text.append(f", {count} {word}", style)

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from exc.compiler.plan import Plan
+from exc.runtime.adopted_values import adopted_points
+from exc.runtime.adoption import adoptions_of
 from exc.runtime.outputs import find_job
 from exc.runtime.state import job_states
 from exc.runtime.store import Store
@@ -34,6 +36,7 @@ class ResultRow:
     job: str
     artifact: str
     missing: str  # "" when the score is there
+    adopted: tuple[str, ...] = ()  # what of it was made elsewhere, a sentence each; job and artifact may be ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,6 +50,7 @@ def result_rows(plan: Plan, store: Store) -> list[ResultRow]:
     for cell in cells:
         kind, _, identity = str(cell["artifact"]).partition("/")
         there = store.has(kind, identity)
+        record = store.read(kind, identity).record if there else {}
         state = states[find_job(plan, cell["job"]).id]
         rows.append(
             ResultRow(
@@ -59,19 +63,39 @@ def result_rows(plan: Plan, store: Store) -> list[ResultRow]:
                 replicate=cell.get("replicate"),
                 step=cell.get("step"),
                 final=bool(cell.get("final", True)),
-                metrics=store.read(kind, identity).metrics if there else {},
+                metrics=record["metrics"] if there else {},
                 job=cell["job"],
                 artifact=cell["artifact"],
                 missing="" if there else _why(state.word, state.blocked_by),
+                adopted=tuple(adoption.text() for adoption in adoptions_of(record)),
             )
         )
-    return rows
+    return [*rows, *_adopted_rows(plan, store)]
+
+
+def _adopted_rows(plan: Plan, store: Store) -> list[ResultRow]:
+    """A row for each number from elsewhere: no job or artifact is behind it."""
+    return [
+        ResultRow(
+            **{name: entry.cell.get(name) for name in ("trunk", "at", "tokens", "recipe")},
+            evaluation=entry.point.evaluation,
+            matrix=entry.cell.get("matrix") or {},
+            replicate=None,
+            step=entry.point.snapshot,
+            final=entry.point.snapshot is None,
+            metrics={entry.point.metric: entry.point.value},
+            **{"job": "", "artifact": "", "missing": ""},
+            adopted=(entry.adoption.text(),),
+        )
+        for entry in adopted_points(plan, store)
+    ]
 
 
 def _why(word: str, blocked_by: str) -> str:
     return f"blocked by {blocked_by}" if blocked_by else word
 
 
+_DAGGER = "\u2020"  # marks what was made elsewhere, or descends from it
 _AXES = ("evaluation", "trunk", "at", "tokens", "recipe", "replicate", "step")
 
 
@@ -79,16 +103,17 @@ def results_csv(rows: Sequence[ResultRow]) -> str:
     """The rows as CSV, one column per metric; a cell that does not apply is empty."""
     metrics = _metric_names(rows)
     matrix = list(dict.fromkeys(name for row in rows for name in row.matrix))
+    marks = ["adopted"] if any(row.adopted for row in rows) else []
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_AXES, *matrix, *metrics, "missing", "job", "artifact"])
+    writer.writerow([*_AXES, *matrix, *metrics, "missing", "job", "artifact", *marks])
     for row in rows:
         axes = [getattr(row, axis) for axis in _AXES]
         cells = [row.matrix.get(name) for name in matrix]
         values = [row.metrics.get(name) for name in metrics]
-        writer.writerow(
-            ["" if v is None else v for v in (*axes, *cells, *values, row.missing, row.job, row.artifact)]
-        )
+        why = [" ".join(row.adopted)] if marks else []
+        last = (row.missing, row.job, row.artifact, *why)
+        writer.writerow(["" if v is None else v for v in (*axes, *cells, *values, *last)])
     return out.getvalue()
 
 
@@ -101,12 +126,16 @@ def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[
         table.add_column(axis, no_wrap=True)
     for name in metrics:
         table.add_column(name, justify="right", no_wrap=True)
+    notes = list(dict.fromkeys(note for row in mine for note in row.adopted))
+    table.caption = "\n".join(f"{_DAGGER} {note}" for note in notes) or None
+    table.caption_justify = "left"
     lacks = any(row.missing for row in mine)
     if lacks:
         table.add_column("", style="dim", overflow="fold")
     for row in mine:
         names = {"recipe": _recipe(row), "step": "" if row.step is None else str(row.step)}
         model = row.trunk if row.at is None else f"{row.trunk}/{row.at}"
+        model += f" {_DAGGER}" if row.adopted else ""
         values = [_number(row.metrics.get(m)) for m in metrics]
         why = [Text(row.missing)] if lacks else []
         table.add_row(model, *(names[axis] for axis in axes), *values, *why)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt
@@ -14,10 +14,13 @@ from exc.runtime.lease import Holder, holder
 from exc.runtime.outputs import Present
 from exc.runtime.owner import owner_from_json
 from exc.runtime.ready import needed_jobs
+from exc.runtime.requests import Cancelled
 from exc.runtime.store import Store
 
-Word = Literal["done", "running", "failed", "interrupted", "waiting", "blocked", "unneeded"]
-WORDS: tuple[Word, ...] = ("done", "running", "failed", "interrupted", "waiting", "blocked", "unneeded")
+Word = Literal[
+    "done", "running", "failed", "cancelled", "interrupted", "waiting", "blocked", "unneeded"
+]
+WORDS: tuple[Word, ...] = get_args(Word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class JobState:
     word: Word
     attempt: Attempt | None = None  # the newest, unless done
     failure: Failure | None = None  # of a failed job
-    blocked_by: str = ""  # the failed job that keeps a blocked one from running
+    blocked_by: str = ""  # the failed or cancelled job that keeps a blocked one from running
     progress: Mapping[str, Any] | None = None  # the last progress event of a running or interrupted job
     holder: Holder | None = None  # who runs it
 
@@ -41,6 +44,8 @@ def job_states(plan: Plan, store: Store) -> dict[str, JobState]:
     needed = {job.id for job in needed_jobs(plan, present)}
     tried = set(names(store.root / "attempts"))
     worked = set(names(store.root / "work"))
+    cancelled = Cancelled(store)
+    cancelled.look()
     states: dict[str, JobState] = {}
     for job in plan.jobs:
         if present.done(job):
@@ -49,6 +54,8 @@ def job_states(plan: Plan, store: Store) -> dict[str, JobState]:
             states[job.id] = _begun(job, store, job.id in needed)
         else:
             states[job.id] = _WAITING if job.id in needed else _UNNEEDED
+        if states[job.id].word in ("waiting", "interrupted") and job.identity in cancelled:
+            states[job.id] = replace(states[job.id], word="cancelled")
         if states[job.id].word in ("waiting", "interrupted"):
             states[job.id] = _blocked(plan, job, present, states) or states[job.id]
     return states
@@ -82,6 +89,6 @@ def _progress(attempt: Attempt | None) -> Mapping[str, Any] | None:
 def _blocked(plan: Plan, job: Job, present: Present, states: Mapping[str, JobState]) -> JobState | None:
     for need in job.needs:
         state = states[plan.job(need.job).id]
-        if need.artifact not in present and state.word in ("failed", "blocked"):
+        if need.artifact not in present and state.word in ("failed", "cancelled", "blocked"):
             return JobState("blocked", blocked_by=state.blocked_by or need.job)
     return None

@@ -16,12 +16,14 @@ from exc.runtime.execution import progress_text
 from exc.runtime.progress import failure_block
 from exc.runtime.state import WORDS, JobState, Word, job_states
 from exc.runtime.store import Store
+from exc.runtime.submitters import submitters
 from exc.runtime.wording import plan_command, plural, submit_command
 
 _STYLES: Mapping[Word, str] = {
     "done": "green",
     "running": "cyan",
     "failed": "red",
+    "cancelled": "yellow",
     "interrupted": "yellow",
     "waiting": "",
     "blocked": "magenta",
@@ -61,6 +63,7 @@ def status_json(plan: Plan, store: Store) -> dict[str, Any]:
         "experiment": plan.experiment,
         "counts": {word: sum(row.counts.get(word, 0) for row in rows) for word in WORDS},
         "classes": [{"class": row.cls, "kind": row.kind, "counts": dict(row.counts)} for row in rows],
+        "submitters": [one.to_json() for one in submitters(store, plan.experiment)],
         "jobs": [{"id": job_id, **_state_json(state)} for job_id, state in states.items()],
     }
 
@@ -92,6 +95,8 @@ def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) 
     for job_id, state in failed:
         console.print()
         console.print(_failure_text(job_id, state, plan, plan_folder, states), soft_wrap=True)
+    for submitter in submitters(store, plan.experiment):
+        console.print(submitter.text(), highlight=False, soft_wrap=True)
     console.print(_last_line(rows, plan_folder), soft_wrap=True)
     return 1 if failed else 0
 
@@ -140,7 +145,7 @@ def _last_line(rows: list[StatusRow], plan_folder: Path) -> Text:
     def count(*words: Word) -> int:
         return sum(row.counts.get(word, 0) for row in rows for word in words)
 
-    left = count("failed", "interrupted", "waiting", "blocked")
+    left = count("failed", "cancelled", "interrupted", "waiting", "blocked")
     if not left:
         if count("running"):
             return Text("running")

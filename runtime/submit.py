@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from exc.compiler.plan import Plan
-from exc.runtime.backends.slots import usable_cpus
+from exc.runtime.backends.slots import usable_cpus, usable_gpus
 from exc.runtime.outputs import Present, link_results
 from exc.runtime.progress import TerminalReporter
 from exc.runtime.ready import needed_jobs
+from exc.runtime.registry import register
+from exc.runtime.requests import lift
 from exc.runtime.store import Store
+from exc.runtime.submitters import Submitting, submitters
 from exc.runtime.wording import plural
 
 EXIT_ENVIRONMENT = 3
 
 
-def submit(plan: Plan, plan_folder: Path, store: Store, *, console: Console, slots: int | None = None) -> int:
-    """Run what a plan still needs, in the foreground; gives the exit code.
+def submit(
+    plan: Plan,
+    plan_folder: Path,
+    store: Store,
+    *,
+    console: Console,
+    slots: int | None = None,
+    log: str = "",
+    under_way: Callable[[], None] | None = None,
+) -> int:
+    """Run what a plan still needs and wait for it; gives the exit code.
 
-    0 all done, 1 a job failed, 3 this machine is at fault, 130 interrupted. `slots` are CPU slots; left
-    out, the profile says, else all CPUs that this process may use.
+    0 all done, 1 a job failed, 3 this machine is at fault, 130 interrupted or cancelled. `slots` are CPU
+    slots; left out, the profile says, else all CPUs that this process may use. `log` is the file that takes
+    the output of a submit in the background, `under_way` is called when the first jobs were started.
+    What was cancelled before runs again.
     """
+    register(plan, plan_folder, store)  # before looking, so that what is found there stays
     present = Present(plan, store)
     for job in plan.jobs:
         if present.done(job):
             link_results(plan, job, store)
-    if not needed_jobs(plan, present):
+    needed = needed_jobs(plan, present)
+    if not needed:
         console.print(
             f"{plan.experiment}: nothing to do, all {plural(len(plan.jobs), 'job')} done", highlight=False
         )
@@ -35,10 +52,15 @@ def submit(plan: Plan, plan_folder: Path, store: Store, *, console: Console, slo
     from exc.runtime.backends.local import run_local
 
     cpus = int(slots or plan.profile.get("slots") or usable_cpus())
-    reporter = TerminalReporter(console, plan_folder, cpus)
+    reporter = TerminalReporter(console, plan_folder, cpus, under_way)
     try:
         store.sweep()
-        return run_local(plan, plan_folder, store, reporter, cpus).exit_code
+        _tell_of_others(plan, store, console)
+        if lifted := lift(store, needed):
+            said = f"{plural(len(lifted), 'job')} had been cancelled, and will run again"
+            console.print(said, highlight=False, soft_wrap=True)
+        with Submitting(store, plan.experiment, cpus=cpus, gpus=len(usable_gpus()), log=log):
+            return run_local(plan, plan_folder, store, reporter, cpus).exit_code
     except OSError as error:
         reporter.close()
         said = f"error: {error.filename or store.root}: {error.strerror or error}"
@@ -46,3 +68,8 @@ def submit(plan: Plan, plan_folder: Path, store: Store, *, console: Console, slo
         return EXIT_ENVIRONMENT
     finally:
         reporter.close()
+
+
+def _tell_of_others(plan: Plan, store: Store, console: Console) -> None:
+    for other in submitters(store, plan.experiment):
+        console.print(f"{other.text()} already; the two share the work", highlight=False, soft_wrap=True)

@@ -7,9 +7,7 @@ import shlex
 from pathlib import Path
 
 from exc.compiler.plan import Plan
-
-# Failures whose cause is in the spec, or in what it names: the plan changes with the cure.
-_OF_THE_SPEC = ("config", "data", "verifier", "diverged", "command")
+from exc.runtime.policies import MENDED, policy_of
 
 
 def duration(seconds: float) -> str:
@@ -58,12 +56,11 @@ def compile_command(plan: Plan, plan_folder: Path) -> str:
 
 def cure(kind: str, plan: Plan, plan_folder: Path) -> str:
     """What to do after a failure of this class, as one command and when to give it."""
+    policy = policy_of(kind)
     command = submit_command(plan_folder)
-    if kind == "disk":
-        return f"after freeing disk space: {command}"
-    if kind in _OF_THE_SPEC:
-        return f"after mending what it names: {compile_command(plan, plan_folder)} && {command}"
-    return f"to try again: {command}"
+    if policy.after == MENDED:
+        command = f"{compile_command(plan, plan_folder)} && {command}"
+    return f"{policy.advice}: {command}"
 
 
 def here(path: Path) -> str:

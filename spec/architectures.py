@@ -58,6 +58,33 @@ def check_model(given: Mapping[str, Any], sequence_length: int | None) -> list[M
     return problems or _arithmetic(name, given, sequence_length)
 
 
+def architecture_names() -> tuple[str, ...]:
+    """The architectures that `model` may name."""
+    return tuple(_table())
+
+
+def architecture_fields(name: str) -> dict[str, tuple[str, object, bool]]:
+    """What else `model` may say: field -> (types in the tables' notation, default, whether there is one)."""
+    row = _table()[name]
+    fields = row["fields"]
+    own = {field: row["aliases"].get(field, field) for field in _types(name)}
+    return {
+        field: (types, fields[own[field]]["default"], True) if own[field] in fields else (types, None, False)
+        for field, types in _types(name).items()
+    }
+
+
+def architecture_aliases(name: str) -> Mapping[str, str]:
+    """Other names of fields: the name -> the field that it means."""
+    aliases: dict[str, str] = _table()[name]["aliases"]
+    return aliases
+
+
+def owned_fields() -> Mapping[str, str]:
+    """Fields of a config that do not stand in `model`, and why."""
+    return _OWNED
+
+
 @cache
 def _table() -> Mapping[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = orjson.loads(_TABLE.read_bytes())["architectures"]

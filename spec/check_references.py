@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from exc.spec.check_best import check_best
 from exc.spec.context import Context
 from exc.spec.nodes import Mapping, Path, Scalar, plain
 from exc.spec.recipes import STAGE_KINDS
@@ -62,6 +63,8 @@ def _check_stage(ctx: Context, path: Path, recipe: str) -> None:
     if kind is not None and kind not in _STEPPED:
         message = f"`{recipe}.{names[index]}` is a {kind} stage, which has no steps"
         ctx.error("bad-value", message, (*path, "step"))
+        return
+    check_best(ctx, path, recipe)
 
 
 def stage_names(ctx: Context, recipe: str) -> list[str]:

@@ -111,7 +111,8 @@ class Context:
     ) -> None:
         """Record that nothing of that kind has that name; `owner` is what it should belong to."""
         names = list(candidates)
-        expected = one_of(names) if names else f"a {what}, but there is none"
+        article = "an" if what[0] in "aeiou" else "a"
+        expected = one_of(names) if names else f"{article} {what}, but there is none"
         message = f"there is no {what} `{name}`" + (f" in `{owner}`" if owner else "")
         self.error("unknown-reference", message, path, expected, did_you_mean(name, names), key=key)
 

@@ -23,7 +23,7 @@ JsonScalar = (
 
 
 class Condition(Model):
-    """What a column must be for a row to stay; all that is given holds. A bare value or list is `{is: [...]}`."""
+    """What a column must be for a row to stay; all that is given holds. A bare list is `{is: [...]}`."""
 
     SHORT: ClassVar[str] = "a value or a list of values"
 
@@ -69,7 +69,7 @@ class Samples(Model):
 class Data(Model):
     """Named rows: from files or a Python callable beside the spec, from other data, or from a job.
 
-    `where`, `group_by`, `drop`, `take` and `pairs` are applied in this order, whatever order they are written in.
+    `where`, `group_by`, `drop`, `take` and `pairs` are applied in this order, however they are written.
     """
 
     jsonl: tuple[str, ...] | None = Field(
@@ -98,7 +98,7 @@ class Data(Model):
     )
     group_by: str | None = Field(
         default=None,
-        description="rows with one value of this column become one row, in which every other column is a list",
+        description="rows that share this column's value become one row, and every other column a list",
     )
     drop: Count = Field(default=0, description="leaves out the first so many rows")
     take: PositiveInt | None = Field(default=None, description="only the first so many rows, behind `drop`")

@@ -9,11 +9,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from exc.spec.base import Fraction, Int, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.cells import Cells
 from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Span
 from exc.spec.prompting import Fewshot
 from exc.spec.recipes import Stage
 from exc.spec.references import At, ModelRef, Selector
+from exc.spec.scalars import Plain
 from exc.spec.source import Node, span_at
 from exc.spec.trunks import Trunk
 from exc.spec.units import Bytes
@@ -93,7 +95,7 @@ class Contrast(Model):
 
 
 class FigureOf(Model):
-    """A figure, of a part of what there is. A bare name in YAML is a figure of all; else `name: {on: ...}`."""
+    """A figure, of a part of what there is. In YAML a name, or `name: {on: ...}`."""
 
     SHORT: ClassVar[str] = "the name of a figure"
     HIDDEN: ClassVar[tuple[str, ...]] = ("figure",)  # the key that the body stands under
@@ -120,6 +122,12 @@ class Spec(Model):
     version: Literal[1] = Field(description="of this format")
     experiment: Name = Field(description="the study's name, in the store and the report")
     description: str = Field(default="", description="what it is about, for readers of the plan")
+    extends: tuple[str, ...] = Field(
+        default=(),
+        description="files that this one changes, relative to it; maps merge deep, later files and then the spec "
+        "itself win, `null` deletes, lists replace. Paths of data and Python modules count from the spec's folder "
+        "in every one of them, as if their text stood in the spec",
+    )
     seed: int = Field(default=0, ge=0, strict=True, description="the root that every other seed comes from")
     data: dict[Name, Data] = Field(default_factory=dict, description="sources of rows")
     tasks: dict[Name, Task] = Field(default_factory=dict, description="what is asked of a model")
@@ -151,12 +159,24 @@ class Experiment:
     tree: Node
     file: str  # as the user typed it
     sources: Mapping[str, str] = field(default_factory=dict)  # file -> its text, for rendering diagnostics
+    cells: Cells = field(default_factory=dict)  # (section, name) -> the cell of a matrix that the entry is
 
     def span(self, *path: str | int, key: bool = False) -> Span:
         """Where the value (or, with `key`, its key) at `path` was written; an ancestor if implied."""
         return span_at(self.tree, path, key=key)
 
     def where(self, *path: str | int) -> str:
-        """`file:line:column` of the key at `path`, with the file's name alone: the same on every machine."""
+        """`file:line:column` of the key at `path`, the file as seen from the spec's folder: the same anywhere."""
         span = self.span(*path, key=True)
-        return f"{span.file.rsplit('/', 1)[-1]}:{span.line}:{span.column}"
+        folder = self.file.rpartition("/")[0]
+        return f"{span.file.removeprefix(f'{folder}/') if folder else span.file}:{span.line}:{span.column}"
+
+    def base(self, section: str, name: str) -> str:
+        """The entry that a cell belongs to; an entry without a matrix is its own."""
+        cell = self.cells.get((section, name))
+        return name if cell is None else cell.base
+
+    def values(self, section: str, name: str) -> Mapping[str, Plain]:
+        """The values of a cell's axes; none of an entry without a matrix."""
+        cell = self.cells.get((section, name))
+        return {} if cell is None else cell.values

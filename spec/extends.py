@@ -21,22 +21,24 @@ KEY = "extends"
 
 @dataclass(frozen=True)
 class Extended:
-    """The spec with what it extends merged in, and the text of every file that was read, by its name."""
+    """The spec with what it extends merged in, and the text of every file that was read, by its name.
+
+    Not `is_whole`: some file could not be had, which is reported.
+    """
 
     root: Mapping
     sources: Map[str, str]
+    is_whole: bool
 
 
-def extend(root: Mapping, file: str, text: str, diagnostics: Diagnostics) -> Extended | None:
-    """Merge what `root`, read from `file`, extends; None with findings when a file cannot be had.
+def extend(root: Mapping, file: str, text: str, diagnostics: Diagnostics) -> Extended:
+    """Merge what `root`, which was read from `file`, extends.
 
     Paths count from the folder of the file that says them. `extends` itself stays, as a list.
     """
     reader = _Reader(diagnostics, {file: text}, [_real(file)], [posixpath.basename(file)])
     merged = reader.merged(root, file)
-    if merged is None:
-        return None
-    return Extended(merged, reader.sources)
+    return Extended(merged or root, reader.sources, merged is not None)
 
 
 @dataclass

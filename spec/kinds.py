@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from exc.spec.data import KINDS as DATA_KINDS
 from exc.spec.data import Data
-from exc.spec.diagnostics import Diagnostics, nearest, one_of
+from exc.spec.diagnostics import Diagnostics, Label, nearest, one_of
 from exc.spec.expected import keys_of
 from exc.spec.experiment import EVALUATION_KINDS, Evaluation
 from exc.spec.nodes import Mapping, Path, plain
@@ -47,11 +47,15 @@ def check_kind(
     if empty:
         return False
     if len(given) > 1:
+        first, second = node.keys[given[0]], node.keys[given[1]]
+        merged = first.file != second.file
         diagnostics.error(
             "bad-value",
             f"`{given[0]}` and `{given[1]}` are both given",
-            node.keys[given[1]],
+            second,
             expected=f"only {one_of(kinds)}",
+            hint=f"to replace what `{first.file}` says, write `{given[0]}: null` beside it" if merged else None,
+            labels=[Label(first, "in a file that this one extends")] if merged else (),
         )
     elif not given and not failed and not _stands_for_kind(node, model):
         message = f"{owner_name(root, path)} has no kind"

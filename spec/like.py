@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from exc.spec.cells import split_stage
 from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
@@ -137,7 +138,8 @@ class _Copier:
 
     def _is_lost(self, name: str) -> bool:
         """Whether the recipe of a `recipe.stage` has a stage that could not be read, which is reported."""
-        node = self._node(("recipes", name.partition(".")[0])) if "." in name else None
+        parts = split_stage(name)
+        node = self._node(("recipes", parts[0])) if parts is not None else None
         return node is not None and (not isinstance(node, Sequence) or any(map(is_dropped, node.items)))
 
     def _same_kind(

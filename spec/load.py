@@ -1,4 +1,14 @@
-"""A spec file -> an Experiment, with everything that is wrong with it found in one run."""
+"""A spec file -> an Experiment, with everything that is wrong with it found in one run.
+
+The order, all of it on the tree of nodes, so that every value keeps the place where it was written:
+
+1. `extends`: the files below the spec are merged under it.
+2. `matrix`: cells become entries. Before the short forms, because `$axis` may stand where one is short.
+3. `shape`: short forms are written out.
+4. Names of entries with a matrix become names of their cells, which needs references in one shape.
+5. `like`: copies, which may be of cells; what a cell copies is therefore already of one cell.
+6. Validation and checks, which see plain entries only.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +16,14 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exc.spec.cell_references import resolve_cells
 from exc.spec.check import check_spec
-from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, split_lines
+from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
+from exc.spec.extends import extend
+from exc.spec.files import read_text
 from exc.spec.like import Override, copy_likes
+from exc.spec.matrix import check_unused, expand
 from exc.spec.nodes import Mapping
 from exc.spec.shape import shape
 from exc.spec.source import parse
@@ -38,7 +52,7 @@ def load_experiment(path: Path) -> LoadResult:
 
 
 def load_text(text: str, file: str, diagnostics: Diagnostics | None = None) -> LoadResult:
-    """Check the text of a spec; `file` names it in diagnostics."""
+    """Check the text of a spec; `file` names it in diagnostics, and what it extends lies beside that."""
     diagnostics = Diagnostics() if diagnostics is None else diagnostics
     sources = {file: text}
     root = parse(text, file, diagnostics)
@@ -49,45 +63,16 @@ def load_text(text: str, file: str, diagnostics: Diagnostics | None = None) -> L
             "wrong-type", "this is not a spec", root.span, expected="a mapping that starts with `version: 1`"
         )
         return LoadResult(None, None, diagnostics, sources)
-    copied = copy_likes(shape(root, diagnostics), diagnostics)
-    validated = validate(copied.root, copied.failed, copied.sources, diagnostics)
+    extended = extend(root, file, text, diagnostics)
+    if not extended.is_whole:
+        return LoadResult(None, None, diagnostics, extended.sources)
+    expanded = expand(extended.root, diagnostics)
+    shaped = resolve_cells(shape(expanded.root, diagnostics), expanded, diagnostics)
+    check_unused(expanded, diagnostics)
+    copied = copy_likes(shaped, diagnostics)
+    cells = expanded.table.cells
+    validated = validate(copied.root, copied.failed | expanded.failed, copied.sources, diagnostics, cells)
     check_spec(validated, diagnostics)
-    draft = Experiment(validated.draft, validated.root, file, sources)
+    draft = Experiment(validated.draft, validated.root, file, extended.sources, cells)
     experiment = None if diagnostics.has_errors else draft
-    return LoadResult(experiment, draft, diagnostics, sources, copied.overrides)
-
-
-def read_text(path: Path, diagnostics: Diagnostics, what: str) -> str | None:
-    """The text of a file that the user named, or None with a finding."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        diagnostics.error("missing-file", f"there is no file `{path}`", hint=_nearest_file(path))
-    except IsADirectoryError:
-        found = path / "experiment.yaml"
-        hint = f"did you mean `{found}`?" if found.is_file() else None
-        diagnostics.error("missing-file", f"`{path}` is a folder", expected=what, hint=hint)
-    except UnicodeDecodeError as error:
-        before = split_lines(error.object[: error.start].decode("utf-8"))
-        line, column = len(before), len(before[-1]) + 1
-        what = f"the byte 0x{error.object[error.start]:02x} is not UTF-8"
-        if error.object.startswith((b"\xff\xfe", b"\xfe\xff")):
-            what = "this is UTF-16, not UTF-8"
-        span = Span(str(path), line, column, line, column + 1)
-        diagnostics.error("yaml-syntax", what, span, hint="save the file as UTF-8")
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        diagnostics.error("missing-file", f"`{path}` cannot be read: {reason}")
-    return None
-
-
-def _nearest_file(path: Path) -> str | None:
-    try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    except OSError:
-        return None
-    yaml = [name for name in names if name.endswith((".yaml", ".yml"))]
-    hint = did_you_mean(path.name, yaml)
-    if hint is None and yaml:
-        return f"this folder has {', '.join(f'`{name}`' for name in sorted(yaml)[:5])}"
-    return hint
+    return LoadResult(experiment, draft, diagnostics, extended.sources, copied.overrides)

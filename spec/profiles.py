@@ -17,6 +17,7 @@ Kind = Literal[
     "sft",
     "grpo",
     "merge",
+    "select",
     "command",
     "sample",
     "score",

@@ -72,7 +72,7 @@ class Grpo(Model):
 class Dpo(Model):
     """Direct preference optimisation (arXiv 2305.18290) with TRL's DPOTrainer; steps are optimizer steps.
 
-    The split has `chosen` and `rejected` beside the prompt's fields. The reference is the model it starts from.
+    The split has `chosen` and `rejected` beside the prompt's fields. The reference is where it starts from.
     """
 
     task: str = Field(description="the task that it trains on")
@@ -131,8 +131,8 @@ Trained = Sft | Grpo | Dpo | PretrainStage  # those that train in steps, some of
 class Stage(Model):
     """One operation that makes a model. In YAML: `- name: {from: ..., kind: {...}}`.
 
-    Stages may stand in a block that is repeated: `- name: {repeat: 3, stages: [...]}`. The stage `rl` of such a
-    block is then `rl-1`, `rl-2` and so on.
+    Stages may stand in a block that is repeated: `- name: {repeat: 3, stages: [...]}`. The stage `rl` of such
+    a block is then `rl-1`, `rl-2` and so on.
     """
 
     HIDDEN: ClassVar[tuple[str, ...]] = ("name", "repeats")  # not written: the first is the key of the body

@@ -10,6 +10,8 @@ from exc.spec.base import Count, Fraction, Model, PositiveInt
 from exc.spec.schedule import FractionRange, StepRange, TokenRange
 from exc.spec.units import Tokens
 
+LESS_IS_BETTER = frozenset({"bits_per_byte"})  # of all other metrics more is better
+
 
 class Best(Model):
     """The kept step that did best in an evaluation: a selection, and labelled as one wherever it appears."""
@@ -19,6 +21,21 @@ class Best(Model):
     mode: Literal["max", "min"] | None = Field(
         default=None, description="whether more is better; by default what the metric means"
     )
+
+    @property
+    def name(self) -> str:
+        """What the chosen step is called in ids and reports."""
+        return f"best.{self.evaluation}.{self.metric}"
+
+    @property
+    def is_max(self) -> bool:
+        return self.mode == "max" or (self.mode is None and self.metric not in LESS_IS_BETTER)
+
+
+class BestStep(Model):
+    """A step that is chosen by how the kept steps did."""
+
+    best: Best = Field(description="by which evaluation and metric")
 
 
 class ModelRef(Model):
@@ -36,7 +53,7 @@ class ModelRef(Model):
     at: PositiveInt | Literal["first", "last"] | None = Field(
         default=None, description="a checkpoint of the trunk, in its steps; or its first or last"
     )
-    step: PositiveInt | Literal["final"] | Best | None = Field(
+    step: PositiveInt | Literal["final"] | BestStep | None = Field(
         default=None, description="a step of the stage, by default its last; rollouts for grpo"
     )
     replicate: Count | None = Field(
@@ -45,9 +62,10 @@ class ModelRef(Model):
 
     def __str__(self) -> str:
         name = self.recipe or f"trunk {self.trunk or '(own)'}"
+        step = self.step.best.name if isinstance(self.step, BestStep) else self.step
         parts = [
             f"{key} {value}"
-            for key, value in (("stage", self.stage), ("at", self.at), ("step", self.step))
+            for key, value in (("stage", self.stage), ("at", self.at), ("step", step))
             if value
         ]
         return f"{name} ({', '.join(parts)})" if parts else name

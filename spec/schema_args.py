@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from exc.spec.architectures import architecture_fields, architecture_names, owned_fields
 from exc.spec.arg_names import ELSEWHERE, FOREIGN, RENAMED, UNUSABLE
 from exc.spec.arg_roles import STAGE_KEYS, owned_hint
-from exc.spec.architectures import architecture_fields, architecture_names, owned_fields
 from exc.spec.args import BOUNDS, Row, check_args, frozen_defaults, trl_fields
 from exc.spec.schema_forms import AXIS_PATTERN, Schema
 

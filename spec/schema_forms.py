@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from exc.spec.base import NAME, RESERVED
+from exc.spec.check_selection import WARNINGS
+from exc.spec.check_tasks import VERIFIERS
 
 Schema = dict[str, Any]
 
@@ -16,6 +18,10 @@ TEXT: Schema = {"type": "string"}
 NAME_PATTERN = "^" + NAME.pattern.removesuffix(r"\Z") + "$"
 # A value that an entry's `matrix` fills in.
 AXIS_PATTERN = r"^\$[A-Za-z_][A-Za-z0-9_]*$"
+
+
+# `module:function`
+TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
 def whole(least: int) -> Schema:
@@ -50,6 +56,19 @@ PLACES: dict[tuple[str, str], Schema] = {
     ("Spec", "replicates"): whole(1),
 }
 
+# (model, key) -> what the checks ask of a value beyond its type.
+TIGHTER: dict[tuple[str, str], Schema] = {
+    ("PassAtK", "top_p"): {"maximum": 1},
+    ("Samples", "top_p"): {"maximum": 1},
+    ("Report", "confidence"): {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    ("Spec", "accept"): {
+        "propertyNames": {"enum": list(WARNINGS), "description": "a finding of `exc check` that is a warning"}
+    },
+    ("Task", "verifier"): {
+        "anyOf": [{"enum": list(VERIFIERS)}, {"pattern": rf"^python:{TARGET}$|{AXIS_PATTERN}"}]
+    },
+}
+
 # Entries that may be a copy, and what `like` names there. A copy lacks nothing.
 LIKE: dict[str, str] = {
     "Evaluation": "the evaluation that this one copies; what is written here wins",
@@ -77,7 +96,7 @@ def names(what: str) -> Schema:
     return {
         "title": what,
         "type": "string",
-        "pattern": NAME_PATTERN,
-        "patternErrorMessage": "a name is letters, digits, `_` and `-`, and starts with a letter or a digit",
-        "not": {"enum": list(RESERVED)},
+        "pattern": f"^(?!(?:{'|'.join(RESERVED)})$)" + NAME_PATTERN.removeprefix("^"),
+        "patternErrorMessage": "a name is letters, digits, `_` and `-`, and starts with a letter or a digit; "
+        f"{', '.join(f'`{word}`' for word in RESERVED)} have a meaning of their own",
     }

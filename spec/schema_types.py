@@ -11,7 +11,7 @@ from pydantic import WithJsonSchema
 
 from exc.spec.base import NAME, Name, Target
 from exc.spec.expected import arms, describe, is_model
-from exc.spec.schema_forms import AXIS_PATTERN, Schema
+from exc.spec.schema_forms import AXIS_PATTERN, TARGET, Schema
 
 _SCALARS: dict[Any, Schema] = {
     str: {"type": "string"},
@@ -82,7 +82,7 @@ class Types:
             message = "a Python callable is written `module:function`"
             return {
                 **schema,
-                "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+                "pattern": f"^{TARGET}$",
                 "patternErrorMessage": message,
             }
         return axis_or(schema, describe(annotation))

@@ -75,7 +75,7 @@ class Pretrain(Model):
 
     model: dict[str, Any] | None = Field(
         default=None,
-        description="`architecture` and any field of that transformers config; not where it starts from a model",
+        description="`architecture` and any field of that transformers config; not with `from`",
     )
     tokenizer: Tokenizer | None = Field(
         default=None, description="one of its kinds; not where it starts from a model, which has one"

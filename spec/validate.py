@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -54,13 +54,18 @@ class Validated:
 
 
 def validate(
-    root: Mapping, failed: Iterable[Path], sources: Map[Path, Path], diagnostics: Diagnostics
+    root: Mapping,
+    failed: Iterable[Path],
+    sources: Map[Path, Path],
+    diagnostics: Diagnostics,
+    cells: Container[Path] = (),
 ) -> Validated:
     """Check the tree, in the models' shape. Of entries in `failed` nothing is said to be missing.
 
-    `sources`: entry -> the entry that it is `like`, which alone reports what both lack.
+    `sources`: entry -> the entry that it is `like`, which alone reports what both lack. `cells`: the entries
+    that are cells of a matrix, whose names no person may write.
     """
-    return _Validator(root, frozenset(failed), sources, diagnostics).run()
+    return _Validator(root, frozenset(failed), sources, diagnostics, cells).run()
 
 
 @dataclass
@@ -69,6 +74,7 @@ class _Validator:
     failed: frozenset[Path]
     sources: Map[Path, Path]
     diagnostics: Diagnostics
+    cells: Container[Path]
     entries: dict[Path, BaseModel] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)
     reported: set[Span] = field(default_factory=set)  # leaves that are no value of any type
@@ -99,7 +105,9 @@ class _Validator:
                 self._wrong((section,), node, "a mapping of names")
             return []
         for name, key in node.keys.items():
-            if name in node.entries and (not NAME.match(name) or name in RESERVED):
+            if name not in node.entries or (section, name) in self.cells:
+                continue
+            if not NAME.match(name) or name in RESERVED:
                 self.diagnostics.add(name_fault(name, key))
                 self.broken.add((section, name))
         return list(node.entries)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.formats import count, delta_text, is_share, plural, unit, value_text
-from exc.runtime.report.panels import Panel
+from exc.runtime.report.panels import Panel, Scatter
 
 
 def bands(shown: Sequence[Point] | Sequence[Contrast], percent: str) -> str:
@@ -30,6 +30,14 @@ def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) ->
     return f"n = {text}, up to {most} replicates: {dots}."
 
 
+def alt_text(panel: Panel | Scatter) -> str:
+    """A panel in words."""
+    if isinstance(panel, Panel):
+        return f"Line chart over pre-training tokens. {trends([panel])}"
+    verdicts = [f"{m.label} at {count(m.tokens)} tokens is {m.verdict}" for m in panel.marks if m.verdict]
+    return f"Scatter plot of {panel.x_label} and {panel.y_label}, {panel.title}. {'; '.join(verdicts)}."
+
+
 def trends(panels: Iterable[Panel]) -> str:
     """Each line from its first to its last value."""
     parts = []
@@ -37,7 +45,7 @@ def trends(panels: Iterable[Panel]) -> str:
         lines = []
         for series in panel.series:
             first, last = series.estimates[0].value, series.estimates[-1].value
-            metric = "pass@1" if panel.scale == 100.0 else "bits_per_byte"
+            metric = panel.metric
             show = delta_text if panel.zero else value_text
             mark = unit(metric, delta=panel.zero) if is_share(metric) else ""
             ends = [

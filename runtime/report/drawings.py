@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from exc.runtime.report.captions import bands, sizes, trends
-from exc.runtime.report.cells import BASE, metric_names
+from exc.runtime.report.captions import bands, sizes
+from exc.runtime.report.cells import BASE, Cell, metric_names
 from exc.runtime.report.contrasts import Contrast, Point, largest_k
-from exc.runtime.report.formats import count, listing
-from exc.runtime.report.panels import Drawing, Mark, Panel, Scatter, Series
+from exc.runtime.report.formats import listing
+from exc.runtime.report.panels import Drawing, Mark, Panel, Scatter, Series, Spot
 from exc.runtime.report.results import Results
+from exc.runtime.report.selections import requests_of, select
+from exc.runtime.report.statistics import Estimate
 from exc.runtime.report.tables import cell_value
 
 
@@ -19,17 +23,32 @@ def drawings_of(results: Results) -> tuple[list[Drawing], list[str]]:
     """Every figure the spec asks for that has something to show, and a line for each that has not."""
     found: list[Drawing] = []
     notes: list[str] = []
-    for entry in results.plan.report.get("figures", ()):
-        name = entry if isinstance(entry, str) else next(iter(entry))
+    taken: set[str] = set()
+    for request in requests_of(results.plan.report):
+        name = request.figure
         make = FIGURES.get(name)
+        words = f" ({request.words})" if request.words else ""
         if make is None:
             notes.append(f"the figure `{name}` is asked for, which this version does not draw")
             continue
-        made = [drawing for drawing in make(results) if drawing.panels]
-        found += made
+        made = [drawing for drawing in make(select(results, request.cells)) if drawing.panels]
+        for drawing in made:
+            named = replace(drawing, name=_free(drawing.name, taken), title=drawing.title + words)
+            found.append(named)
         if not made:
-            notes.append(f"the figure `{name}` has nothing to draw: none of its cells is measured")
+            notes.append(f"the figure `{name}`{words} has nothing to draw: none of its cells is measured")
     return found, notes
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name for files and anchors: of plain characters, and not taken yet."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
+    number, free = 1, plain
+    while free in taken:
+        number += 1
+        free = f"{plain}-{number}"
+    taken.add(free)
+    return free
 
 
 def _places(results: Results, kind: str) -> Iterable[tuple[str, str, str]]:
@@ -58,18 +77,20 @@ def _contrasts(results: Results, evaluation: str, trunk: str, against: str) -> l
 
 
 def _series_of_points(points: Sequence[Point], metric: str) -> tuple[Series, ...]:
-    arms = dict.fromkeys(point.head.arm for point in points)
     lines = []
-    for arm in arms:
+    for arm in dict.fromkeys(point.head.arm for point in points):
         own = sorted(
             (p for p in points if p.head.arm == arm and metric in p.estimates), key=lambda p: p.head.tokens
         )
         dots = [
-            (cell.tokens, cell_value(cell, metric)) for p in own if len(p.measured) > 1 for cell in p.measured
+            _single(p.estimates[metric], cell_value(cell, metric), cell)
+            for p in own
+            if len(p.measured) > 1
+            for cell in p.measured
         ]
         if own:
-            tokens = tuple(p.head.tokens for p in own)
-            lines.append(Series(arm, arm, tokens, tuple(p.estimates[metric] for p in own), tuple(dots)))
+            spots = tuple(Spot(p.estimates[metric], p.measured) for p in own)
+            lines.append(Series(arm, arm, spots, tuple(dots)))
     return tuple(lines)
 
 
@@ -80,15 +101,23 @@ def _series_of_contrasts(
     for label in dict.fromkeys(contrast.label for contrast in contrasts):
         own = sorted((c for c in contrasts if c.label == label), key=lambda c: c.a.head.tokens)
         dots = [
-            (c.a.head.tokens, value)
+            _single(c.deltas[metric], value, cell, c.b.measured)
             for c in own
             if len(c.a.measured) > 1
-            for value in _replicate_deltas(c, metric)
+            for cell, value in zip(c.a.measured, _replicate_deltas(c, metric), strict=True)
         ]
-        tokens = tuple(c.a.head.tokens for c in own)
-        deltas = tuple(c.deltas[metric] for c in own)
-        lines.append(Series(label, own[0].a.head.arm, tokens, deltas, tuple(dots), dashed))
+        spots = tuple(_spot(c, metric) for c in own)
+        lines.append(Series(label, own[0].a.head.arm, spots, tuple(dots), dashed))
     return tuple(lines)
+
+
+def _spot(contrast: Contrast, metric: str) -> Spot:
+    return Spot(contrast.deltas[metric], contrast.a.measured, contrast.b.measured)
+
+
+def _single(mean: Estimate, value: float, cell: Cell, against: tuple[Cell, ...] = ()) -> Spot:
+    """One replicate of a mean, which has no interval of its own."""
+    return Spot(Estimate(value, None, None, mean.num_units, (1,)), (cell,), against, single=True)
 
 
 def _replicate_deltas(contrast: Contrast, metric: str) -> list[float]:
@@ -110,6 +139,7 @@ def gains(results: Results) -> list[Drawing]:
             Panel(
                 f"\u0394 {metric}",
                 "change (percentage points)",
+                metric,
                 100.0,
                 _series_of_contrasts(base, metric) + _series_of_contrasts(inputs, metric, dashed=True),
                 zero=True,
@@ -123,9 +153,8 @@ def gains(results: Results) -> list[Drawing]:
         if inputs:
             caption += " Dashed: against the model that the last stage started from."
         caption += bands(base + inputs, results.percent)
-        alt = f"Line chart. {trends(panels)}"
         title = f"Gains over pre-training: {evaluation} on {trunk}"
-        out.append(Drawing(f"gains-{name}", title, caption, alt, panels, results.percent))
+        out.append(Drawing(f"gains-{name}", title, caption, panels, results.level))
     return out
 
 
@@ -137,7 +166,13 @@ def levels(results: Results) -> list[Drawing]:
         metrics = metric_names(results.evaluations[evaluation]) if points else ()
         panels = tuple(
             Panel(
-                metric, f"{metric} (%)", 100.0, _series_of_points(points, metric), zero=False, from_zero=True
+                metric,
+                f"{metric} (%)",
+                metric,
+                100.0,
+                _series_of_points(points, metric),
+                zero=False,
+                from_zero=True,
             )
             for metric in metrics
         )
@@ -146,8 +181,7 @@ def levels(results: Results) -> list[Drawing]:
             f"each recipe. Each panel has its own scale.{bands(points, results.percent)}"
         )
         title = f"pass@k over pre-training: {evaluation} on {trunk}"
-        alt = f"Line chart. {trends(panels)}"
-        out.append(Drawing(f"panels-{name}", title, caption, alt, panels, results.percent))
+        out.append(Drawing(f"panels-{name}", title, caption, panels, results.level))
     return out
 
 
@@ -163,28 +197,23 @@ def sharpening(results: Results) -> list[Drawing]:
             contrasts = _contrasts(results, evaluation, trunk, against)
             used += contrasts
             if contrasts:
-                labels = [f"\u0394 {metric} (pp)" for metric in metrics]
                 marks = tuple(_mark(contrast, metrics) for contrast in contrasts)
-                panels.append(Scatter(f"against {words}", labels[0], labels[1], marks))
+                panels.append(Scatter(f"against {words}", (metrics[0], metrics[1]), marks))
         caption = (
             f"Change of pass@1 (across) and of {metrics[1]} (up), a mark for each recipe and checkpoint with "
             f"{results.percent} intervals; a thin line joins the checkpoints of a recipe. Filled: the "
             f"intervals decide for sharpened, expanded or declined; hollow: inconclusive. "
             f"{sizes(used, lines=False)}"
         )
-        verdicts = [
-            f"{c.label} at {count(c.a.head.tokens)} tokens is {c.verdict.label}" for c in used if c.verdict
-        ]
         title = f"Sharpening or expansion: {evaluation} on {trunk}"
-        alt = f"Scatter plot of the two changes. {'; '.join(verdicts)}."
-        out.append(Drawing(f"sharpening-{name}", title, caption, alt, tuple(panels), results.percent))
+        out.append(Drawing(f"sharpening-{name}", title, caption, tuple(panels), results.level))
     return out
 
 
 def _mark(contrast: Contrast, metrics: Sequence[str]) -> Mark:
     label = contrast.verdict.label if contrast.verdict else ""
-    head = contrast.a.head
-    return Mark(head.arm, head.tokens, contrast.deltas[metrics[0]], contrast.deltas[metrics[1]], label)
+    across, up = (_spot(contrast, metric) for metric in metrics)
+    return Mark(contrast.label, contrast.a.head.arm, across, up, label)
 
 
 def general(results: Results) -> list[Drawing]:
@@ -197,18 +226,21 @@ def general(results: Results) -> list[Drawing]:
         panels = []
         if points:
             series = _series_of_points(points, metric)
-            panels.append(Panel("bits per byte", "bits per byte (lower is better)", 1.0, series, zero=False))
+            panels.append(_bits_panel("bits per byte", "bits per byte (lower is better)", series))
         if base:
             series = _series_of_contrasts(base, metric)
-            panels.append(Panel("change against base", "change in bits per byte", 1.0, series, zero=True))
+            panels.append(_bits_panel("change against base", "change in bits per byte", series, zero=True))
         caption = (
             "Bits per byte of held-out text, over the tokens that the checkpoint had seen: lower is better. "
             f"The change is against the base model of the same checkpoint.{bands(points, results.percent)}"
         )
         title = f"General capability kept: {evaluation} on {trunk}"
-        alt = f"Line chart. {trends(panels)}"
-        out.append(Drawing(f"general-{name}", title, caption, alt, tuple(panels), results.percent))
+        out.append(Drawing(f"general-{name}", title, caption, tuple(panels), results.level))
     return out
+
+
+def _bits_panel(title: str, y_label: str, series: tuple[Series, ...], *, zero: bool = False) -> Panel:
+    return Panel(title, y_label, "bits_per_byte", 1.0, series, zero)
 
 
 FIGURES: dict[str, Callable[[Results], list[Drawing]]] = {

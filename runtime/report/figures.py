@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,23 +15,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from exc.runtime.report.axes import is_logarithmic, token_ticks
 from exc.runtime.report.formats import count
-from exc.runtime.report.panels import Drawing, Panel, Scatter, Series
+from exc.runtime.report.panels import Drawing, Panel, Scatter, Series, entries_of
 from exc.runtime.report.scatter import bounds, draw_scatter, frame, name_checkpoints
-from exc.runtime.report.style import INK, MUTED, SETTINGS, Look
+from exc.runtime.report.style import INK, MUTED, SECOND, SETTINGS, Look
 
-WIDE_INCHES = 10.4  # drawn at about its size on a desktop page
-NARROW_INCHES = 3.9  # one panel over another, for a phone
+_WIDE_INCHES = 10.4
 _PANEL_INCHES = 3.1  # height
 _DPI = 200
-_LOG_FROM = 8.0  # ratio of the largest to the smallest token count above which the axis is logarithmic
-_MIN_TICK_GAP = 0.11  # of the axis; nearer checkpoints leave their tick label to the neighbour
 
 
 def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> list[str]:
     """Write NAME.svg, .png and .pdf into `folder`; gives the file names."""
     with matplotlib.rc_context(SETTINGS):
-        figure = _figure(drawing, looks, narrow=False)
+        figure = _figure(drawing, looks)
         plain: dict[str, Any] = {
             "svg": {"Date": None},
             "png": {"Software": None},
@@ -47,19 +43,11 @@ def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> l
     return names
 
 
-def narrow_svg(drawing: Drawing, looks: Mapping[str, Look]) -> str:
-    """The same figure with its panels one over another."""
-    out = io.StringIO()
-    with matplotlib.rc_context(SETTINGS):
-        _figure(drawing, looks, narrow=True).savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
-
-
-def _figure(drawing: Drawing, looks: Mapping[str, Look], *, narrow: bool) -> Figure:
+def _figure(drawing: Drawing, looks: Mapping[str, Look]) -> Figure:
     num = len(drawing.panels)
-    columns = 1 if narrow else min(num, 3)
+    columns = min(num, 3)
     rows = -(-num // columns)
-    width = NARROW_INCHES if narrow else WIDE_INCHES if columns > 1 else WIDE_INCHES * 0.62
+    width = _WIDE_INCHES if columns > 1 else _WIDE_INCHES * 0.62
     handles, labels = _legend(drawing, looks)
     across = max(1, int(width / (0.5 + 0.075 * max(map(len, labels), default=1))))
     top = 0.24 * -(-len(labels) // across) + 0.12
@@ -118,7 +106,7 @@ def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float) -> N
     xs = [_shifted(tokens, shift) for tokens in series.tokens]
     ys = [scale * estimate.value for estimate in series.estimates]
     face = "white" if series.dashed else look.colour
-    style = (0, (4, 2)) if series.dashed else "-"
+    style = _linestyle(look, dashed=series.dashed)
     lows, highs = bounds(series.estimates, scale)
     if len(xs) > 1:
         ax.fill_between(
@@ -141,8 +129,8 @@ def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float) -> N
     )
     if series.replicates:
         ax.plot(
-            [_shifted(tokens, shift) for tokens, _ in series.replicates],
-            [scale * value for _, value in series.replicates],
+            [_shifted(spot.tokens, shift) for spot in series.replicates],
+            [scale * spot.estimate.value for spot in series.replicates],
             linestyle="none",
             marker="o",
             markersize=3.2,
@@ -175,63 +163,51 @@ def _shifted(tokens: float, shift: float) -> float:
 def _token_axis(ax: Axes, tokens: Sequence[int]) -> None:
     """Ticks stand at checkpoints, and only there."""
     low, high = tokens[0], tokens[-1]
-    logarithmic = low > 0 and high / low >= _LOG_FROM
+    logarithmic = is_logarithmic(tokens)
     if logarithmic:
         ax.set_xscale("log")
     elif low == high:
         ax.set_xlim(low * 0.8, low * 1.2) if low else ax.set_xlim(-1, 1)
-    ax.xaxis.set_major_locator(FixedLocator(_spaced(tokens, logarithmic=logarithmic)))
+    ax.xaxis.set_major_locator(FixedLocator(token_ticks(tokens)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     ax.set_xlabel("pre-training tokens" + (" (log scale)" if logarithmic else ""))
 
 
-def _spaced(tokens: Sequence[int], *, logarithmic: bool) -> list[float]:
-    """The last checkpoint, and from the right all that leave room for their label."""
-    place = [math.log(value) if logarithmic else float(value) for value in tokens]
-    span = place[-1] - place[0] or 1.0
-    kept: list[int] = []
-    for index in reversed(range(len(tokens))):
-        if not kept or (place[kept[-1]] - place[index]) / span >= _MIN_TICK_GAP:
-            kept.append(index)
-    return [float(tokens[index]) for index in reversed(kept)]
-
-
 def _legend(drawing: Drawing, looks: Mapping[str, Look]) -> tuple[list[Any], list[str]]:
     """One entry for every line of the whole figure."""
-    handles: dict[str, Any] = {}
-    for panel in drawing.panels:
-        if isinstance(panel, Scatter):
-            for mark in panel.marks:
-                handles.setdefault(mark.arm, _handle(looks[mark.arm], dashed=False, line=False))
-        else:
-            for series in panel.series:
-                name = (
-                    series.arm if not series.dashed and panel.zero and _one_reference(panel) else series.label
-                )
-                handles.setdefault(name, _handle(looks[series.arm], dashed=series.dashed, line=True))
+    handles: dict[str, Any] = {
+        entry.name: _handle(looks[entry.arm], dashed=entry.dashed, line=entry.line)
+        for entry in entries_of(drawing)
+    }
     if isinstance(drawing.panels[0], Scatter):
-        handles["inconclusive"] = _handle(Look(MUTED, "o"), dashed=True, line=False)
+        handles["inconclusive"] = _mark_handle("o", MUTED, "white")
     else:
         handles[f"{drawing.percent} interval"] = Patch(color=MUTED, alpha=0.2, linewidth=0)
     return list(handles.values()), list(handles)
 
 
-def _one_reference(panel: Panel) -> bool:
-    """Whether all lines of a panel of changes are against base, so that a recipe's name is enough."""
-    return not any(series.dashed for series in panel.series)
-
-
 def _handle(look: Look, *, dashed: bool, line: bool) -> Line2D:
+    handle = _mark_handle(look.marker, look.colour, "white" if dashed else look.colour)
+    handle.set_linewidth(1.8)
+    handle.set_linestyle(_linestyle(look, dashed=dashed) if line else "none")
+    return handle
+
+
+def _mark_handle(marker: str, colour: str, face: str) -> Line2D:
     return Line2D(
         [],
         [],
-        color=look.colour,
-        marker=look.marker,
+        color=colour,
+        marker=marker,
         markersize=6,
         markeredgewidth=1.3,
-        linewidth=1.8,
-        linestyle="none" if not line else (0, (4, 2)) if dashed else "-",
-        markerfacecolor="white" if dashed else look.colour,
-        markeredgecolor=look.colour,
+        linestyle="none",
+        markerfacecolor=face,
+        markeredgecolor=colour,
     )
+
+
+def _linestyle(look: Look, *, dashed: bool) -> Any:
+    dash = look.dash or (SECOND if dashed else ())
+    return (0, dash) if dash else "-"

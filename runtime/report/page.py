@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,10 +14,11 @@ from exc import __version__
 from exc.runtime.report import formats
 from exc.runtime.report.cells import BASE, Cell, metric_names
 from exc.runtime.report.contrasts import Contrast, Point, largest_k, reference_text
-from exc.runtime.report.panels import Drawing
+from exc.runtime.report.figure_page import Group, Shown
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
 from exc.runtime.report.statistics import FLAT_SHARE, NUM_RESAMPLES, Estimate
+from exc.runtime.report.svg import definitions
 from exc.runtime.report.tables import cell_value, ordered_metrics
 
 _HERE = Path(__file__).parent
@@ -26,18 +26,13 @@ LOWER_IS_BETTER = frozenset({"bits_per_byte"})
 _VERDICTS = ("expanded", "sharpened", "declined", "inconclusive")
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A figure in the page: both forms of it as SVG elements, and the files beside the page."""
-
-    drawing: Drawing
-    wide: str
-    narrow: str
-    files: Sequence[tuple[str, str]]  # label, name relative to the page
-
-
 def render(
-    results: Results, shown: Sequence[Shown], notes: Sequence[str], store_root: Path, out: Path
+    results: Results,
+    shown: Sequence[Shown],
+    arms: Sequence[Group],
+    notes: Sequence[str],
+    store_root: Path,
+    out: Path,
 ) -> str:
     """The whole page as HTML text that asks nothing of any other file or host."""
     environment = jinja2.Environment(
@@ -62,6 +57,8 @@ def render(
         summary=summary(results),
         headlines=[headline(results, name) for name in results.evaluations],
         shown=shown,
+        arms=arms,
+        definitions=definitions(),
         tables=[results_table(results, name) for name in results.evaluations],
         missing=missing_rows(results),
         accepted=report.get("accepted", ()),

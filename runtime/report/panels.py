@@ -1,12 +1,25 @@
-"""A figure as data: panels, what is drawn in each, and the same as rows of a table."""
+"""A figure as data: panels, and what is drawn in each, down to the cells that every point was computed from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exc.runtime.report.cells import Cell
 from exc.runtime.report.statistics import Estimate
-from exc.runtime.report.tables import Row, rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One point of a line: the mean over `cells`, or a single replicate where there are several."""
+
+    estimate: Estimate
+    cells: tuple[Cell, ...]  # measured, of distinct identity
+    against: tuple[Cell, ...] = ()  # the other side of a difference
+    single: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.cells[0].tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,87 +28,102 @@ class Series:
 
     label: str
     arm: str
-    tokens: tuple[int, ...]
-    estimates: tuple[Estimate, ...]
-    replicates: tuple[tuple[int, float], ...]  # tokens and value of each, where there are several
+    spots: tuple[Spot, ...]  # by tokens, rising
+    replicates: tuple[Spot, ...]  # where there are several
     dashed: bool = False
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return tuple(spot.tokens for spot in self.spots)
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        return tuple(spot.estimate for spot in self.spots)
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     title: str
     y_label: str
+    metric: str
     scale: float  # from the estimates' unit to the axis'
     series: tuple[Series, ...]
-    zero: bool  # zero is a line of its own, or the foot of the axis
+    zero: bool  # zero is a line of its own: what is drawn are changes
     from_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
+    """One change across and one up, of the same two models."""
+
+    label: str
     arm: str
-    tokens: int
-    x: Estimate
-    y: Estimate
+    x: Spot
+    y: Spot
     verdict: str  # "" where there is none
+
+    @property
+    def tokens(self) -> int:
+        return self.x.tokens
+
+    @property
+    def decided(self) -> bool:
+        return self.verdict not in ("", "inconclusive")
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
     title: str
-    x_label: str
-    y_label: str
+    metrics: tuple[str, str]  # across, up
     marks: tuple[Mark, ...]
+
+    @property
+    def x_label(self) -> str:
+        return f"\u0394 {self.metrics[0]} (pp)"
+
+    @property
+    def y_label(self) -> str:
+        return f"\u0394 {self.metrics[1]} (pp)"
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    name: str
+    name: str  # of its files, and of its place in the page
     title: str
     caption: str
-    alt: str
     panels: tuple[Panel | Scatter, ...]
-    percent: str  # the level of its intervals
+    level: float  # of its intervals: the share of cases in which one is to hold the truth
+
+    @property
+    def percent(self) -> str:
+        return f"{100 * self.level:.4g}%"
 
 
-def drawn_rows(panels: Iterable[Panel | Scatter]) -> list[Row]:
-    """What is drawn, one row a point: in the unit of the estimates, shares between 0 and 1."""
-    rows: list[Row] = []
-    for panel in panels:
-        rows += _scatter_rows(panel) if isinstance(panel, Scatter) else _line_rows(panel)
-    return rows
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a legend names, and what is shown or hidden as one."""
+
+    name: str
+    arm: str
+    dashed: bool
+    line: bool
 
 
-def _line_rows(panel: Panel) -> list[Row]:
-    rows = []
-    for series in panel.series:
-        place = {"panel": panel.title, "series": series.label, "arm": series.arm}
-        for tokens, estimate in zip(series.tokens, series.estimates, strict=True):
-            rows.append({**place, "tokens": tokens, "drawn": "mean", **_bounds("", estimate)})
-        for tokens, value in series.replicates:
-            number = {"value": rounded(value), "low": None, "high": None, "num_units": None}
-            rows.append({**place, "tokens": tokens, "drawn": "replicate", **number})
-    return rows
+def entry_name(panel: Panel, series: Series) -> str:
+    """A recipe's own name will do where all lines of a panel of changes are against base."""
+    plain = panel.zero and not any(other.dashed for other in panel.series)
+    return series.arm if plain else series.label
 
 
-def _scatter_rows(panel: Scatter) -> list[Row]:
-    return [
-        {
-            "panel": panel.title,
-            "arm": mark.arm,
-            "tokens": mark.tokens,
-            **_bounds("x_", mark.x),
-            **_bounds("y_", mark.y),
-            "verdict": mark.verdict,
-        }
-        for mark in panel.marks
-    ]
-
-
-def _bounds(prefix: str, estimate: Estimate) -> Row:
-    return {
-        f"{prefix}value": rounded(estimate.value),
-        f"{prefix}low": rounded(estimate.low),
-        f"{prefix}high": rounded(estimate.high),
-        f"{prefix}num_units": estimate.num_units,
-    }
+def entries_of(drawing: Drawing) -> list[Entry]:
+    """The legend of the whole figure, in the order of its lines."""
+    found: dict[str, Entry] = {}
+    for panel in drawing.panels:
+        if isinstance(panel, Scatter):
+            for mark in panel.marks:
+                found.setdefault(mark.arm, Entry(mark.arm, mark.arm, dashed=False, line=False))
+        else:
+            for series in panel.series:
+                name = entry_name(panel, series)
+                found.setdefault(name, Entry(name, series.arm, series.dashed, line=True))
+    return list(found.values())

@@ -13,6 +13,8 @@ from exc.runtime.report.style import EXPANDED, INK, MUTED, SHARPENED, Look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+EXPANDED_WORDS = "expanded: both up"
+SHARPENED_WORDS = "sharpened: pass@1 up alone"
 _FEW_MARKS = 16
 _LABEL_PIXELS = (36.0, 11.0)  # at the 100 dots an inch that layout is done in
 
@@ -23,7 +25,7 @@ def draw_scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
     for arm in dict.fromkeys(mark.arm for mark in panel.marks):
         colour = looks[arm].colour
         own = sorted((mark for mark in panel.marks if mark.arm == arm), key=lambda mark: mark.tokens)
-        xs, ys = [[100 * e.value for e in side] for side in ([m.x for m in own], [m.y for m in own])]
+        xs, ys = zip(*map(xy, own), strict=True)
         ax.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.6)
         for mark in own:
             _mark(ax, mark, looks[arm])
@@ -34,12 +36,12 @@ def draw_scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
 
 
 def _mark(ax: Axes, mark: Mark, look: Look) -> None:
-    x, y = 100 * mark.x.value, 100 * mark.y.value
-    (left,), (right,) = bounds([mark.x], 100)
-    (low,), (high,) = bounds([mark.y], 100)
+    x, y = xy(mark)
+    (left,), (right,) = bounds([mark.x.estimate], 100)
+    (low,), (high,) = bounds([mark.y.estimate], 100)
     ax.plot([left, right], [y, y], color=look.colour, linewidth=1.1, alpha=0.55)
     ax.plot([x, x], [low, high], color=look.colour, linewidth=1.1, alpha=0.55)
-    face = "white" if mark.verdict in ("", "inconclusive") else look.colour
+    face = look.colour if mark.decided else "white"
     ax.plot(
         [x],
         [y],
@@ -53,22 +55,16 @@ def _mark(ax: Axes, mark: Mark, look: Look) -> None:
 
 
 def frame(axes: Sequence[Axes]) -> None:
-    """One frame for all scatter panels, with zero and some of every quadrant's side of it in sight."""
+    """One frame for all scatter panels."""
     across = [limit for ax in axes for limit in ax.get_xlim()]
     up = [limit for ax in axes for limit in ax.get_ylim()]
-    left, right, low, high = min(across), max(across), min(up), max(up)
-    wide, tall = right - left, high - low
-    left, right = min(left, -0.1 * wide), max(right, 0.12 * wide)
-    low, high = min(low, -0.16 * tall), max(high, 0.16 * tall) + 0.06 * tall
+    left, right, low, high = framed(across, up)
     for ax in axes:
         ax.fill_between([0, right], 0, high, color=EXPANDED, alpha=0.06, linewidth=0, zorder=0)
         ax.fill_between([0, right], low, 0, color=SHARPENED, alpha=0.08, linewidth=0, zorder=0)
         ax.set_xlim(left, right)
         ax.set_ylim(low, high)
-        for y, words, va in (
-            (0.98, "expanded: both up", "top"),
-            (0.02, "sharpened: pass@1 up alone", "bottom"),
-        ):
+        for y, words, va in ((0.98, EXPANDED_WORDS, "top"), (0.02, SHARPENED_WORDS, "bottom")):
             ax.text(
                 0.985,
                 y,
@@ -84,28 +80,49 @@ def frame(axes: Sequence[Axes]) -> None:
 
 def name_checkpoints(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
     """Writes its tokens beside each mark that has room for them; the table under the figure has all."""
-    places = [ax.transData.transform((100 * m.x.value, 100 * m.y.value)) for m in panel.marks]
-    taken: list[tuple[float, float]] = []
+    places = [tuple(map(float, ax.transData.transform(xy(mark)))) for mark in panel.marks]
+    for mark, right, up in named_marks(panel, [(x, y) for x, y in places], _LABEL_PIXELS):
+        ax.annotate(
+            count(mark.tokens),
+            xy(mark),
+            (6 * right, 7 * up),
+            textcoords="offset points",
+            ha="left" if right > 0 else "right",
+            va="center",
+            fontsize=7.5,
+            color=looks[mark.arm].colour,
+        )
+
+
+def framed(across: Sequence[float], up: Sequence[float]) -> tuple[float, float, float, float]:
+    """Left, right, low and high of a frame with zero and some of every quadrant's side of it in sight."""
+    left, right, low, high = min(across), max(across), min(up), max(up)
+    wide, tall = right - left, high - low
+    left, right = min(left, -0.1 * wide), max(right, 0.12 * wide)
+    return left, right, min(low, -0.16 * tall), max(high, 0.16 * tall) + 0.06 * tall
+
+
+def xy(mark: Mark) -> tuple[float, float]:
+    """A mark's place in percentage points."""
+    return 100 * mark.x.estimate.value, 100 * mark.y.estimate.value
+
+
+def named_marks(
+    panel: Scatter, places: Sequence[tuple[float, float]], size: tuple[float, float]
+) -> list[tuple[Mark, int, int]]:
+    """The marks with room for a label of a size beside them, and the side: right and up are 1 or -1."""
+    taken: list[tuple[float, float]] = list(places)
+    found = []
     for mark, (x, y) in zip(panel.marks, places, strict=True):
         if not _wants_name(mark, panel):
             continue
         for right, up in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            spot = (x + right * _LABEL_PIXELS[0] * 0.7, y + up * _LABEL_PIXELS[1])
-            others = taken + [(float(a), float(b)) for a, b in places]
-            near = [o for o in others if all(abs(o[i] - spot[i]) < _LABEL_PIXELS[i] * 0.95 for i in (0, 1))]
-            if not near:
-                ax.annotate(
-                    count(mark.tokens),
-                    (100 * mark.x.value, 100 * mark.y.value),
-                    (6 * right, 7 * up),
-                    textcoords="offset points",
-                    ha="left" if right > 0 else "right",
-                    va="center",
-                    fontsize=7.5,
-                    color=looks[mark.arm].colour,
-                )
+            spot = (x + right * size[0] * 0.7, y + up * size[1])
+            if not any(all(abs(o[i] - spot[i]) < size[i] * 0.95 for i in (0, 1)) for o in taken):
+                found.append((mark, right, up))
                 taken.append(spot)
                 break
+    return found
 
 
 def _wants_name(mark: Mark, panel: Scatter) -> bool:

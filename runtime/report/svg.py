@@ -1,22 +1,82 @@
-"""Makes a figure's SVG fit to stand in a page beside others."""
+"""SVG as text: elements, short numbers, and the marks that all figures of a page share."""
 
 from __future__ import annotations
 
 import html
-import re
+from collections.abc import Iterable, Sequence
 
-_ID = re.compile(r'\bid="([^"]+)"')
-_USE = re.compile(r'(href="#|url\(#)([^")]+)')
-_PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
-_METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
-_NAMESPACE = re.compile(r'\sxmlns(?::\w+)?="[^"]*"')
+from exc.runtime.report.style import SECOND, Look
+
+# About their own centre, as wide as matplotlib's at size 7.
+_MARKS = {
+    "o": "M3.5 0A3.5 3.5 0 1 1-3.5 0 3.5 3.5 0 1 1 3.5 0Z",
+    "s": "M-3.2-3.2H3.2V3.2H-3.2Z",
+    "^": "M0-4 3.8 3.2H-3.8Z",
+    "D": "M0-4.4 4.4 0 0 4.4-4.4 0Z",
+    "v": "M0 4 3.8-3.2H-3.8Z",
+    "P": "M-1.4-4H1.4V-1.4H4V1.4H1.4V4H-1.4V1.4H-4V-1.4H-1.4Z",
+    "X": "M-4-2.3-2.3-4 0-1.7 2.3-4 4-2.3 1.7 0 4 2.3 2.3 4 0 1.7-2.3 4-4 2.3-1.7 0Z",
+}
+_IDS = {marker: f"mark-{number}" for number, marker in enumerate(_MARKS)}
+DOT = "mark-dot"  # of a single replicate
+Point = tuple[float, float]
 
 
-def inline(svg: str, prefix: str, alt: str) -> str:
-    """The SVG element alone: ids of its own, sized by the page, with a text alternative."""
-    text = _METADATA.sub("", _PROLOGUE.sub("", svg, count=1))
-    head, rest = text.split(">", 1)
-    head = _NAMESPACE.sub("", re.sub(r'\s(?:width|height)="[^"]*"', "", head))
-    rest = _ID.sub(rf'id="{prefix}-\1"', rest)
-    rest = _USE.sub(rf"\1{prefix}-\2", rest).replace("xlink:href", "href")
-    return f'{head} role="img" aria-label="{html.escape(alt)}">{rest}'.strip()
+def number(value: float) -> str:
+    """A tenth of a pixel is enough."""
+    return f"{value:.1f}".removesuffix(".0").replace("-0.", "-.") if abs(value) >= 0.05 else "0"
+
+
+def path(points: Iterable[Point], *, closed: bool = False) -> str:
+    """The `d` of a line through points."""
+    places = " ".join(f"{number(x)},{number(y)}" for x, y in points)
+    return f"M{places}" + ("Z" if closed else "")
+
+
+def element(name: str, text: str = "", **attributes: object) -> str:
+    """Underscores in the names of attributes stand for hyphens; one that ends in `_` loses it; None is left out."""
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{name}{given}>{text}</{name}>" if text else f"<{name}{given}/>"
+
+
+def label(text: str, x: float, y: float, kind: str) -> str:
+    return element("text", html.escape(text), x=number(x), y=number(y), class_=kind)
+
+
+def mark_id(look: Look, *, small: bool = False) -> str:
+    return _IDS[look.marker] + ("-small" if small else "")
+
+
+def definitions() -> str:
+    """Every mark once, for all figures of the page."""
+    paths = [element("path", id=_IDS[marker], d=d) for marker, d in _MARKS.items()]
+    paths += [element("path", id=f"{_IDS[m]}-small", d=d, transform="scale(.62)") for m, d in _MARKS.items()]
+    paths.append(element("circle", id=DOT, r=1.9))
+    return element("svg", element("defs", "".join(paths)), width=0, height=0, aria_hidden="true", class_="defs")
+
+
+def use(mark: str, place: Point, row: int | None = None, kind: str | None = None) -> str:
+    """A mark at a place; `row` is that of the table under the figure."""
+    x, y = map(number, place)
+    return element("use", href=f"#{mark}", x=x, y=y, data_row=row, class_=kind)
+
+
+def dash_of(look: Look, *, dashed: bool) -> str | None:
+    """The `stroke-dasharray` of a line 2 pixels wide."""
+    dash: Sequence[float] = look.dash or (SECOND if dashed else ())
+    return " ".join(number(2 * part) for part in dash) or None
+
+
+def swatch(look: Look, *, dashed: bool, line: bool) -> str:
+    """What a legend shows beside a name."""
+    stroke = element("path", d="M1 7H29", class_="line", stroke_dasharray=dash_of(look, dashed=dashed))
+    mark = use(mark_id(look), (15, 7), kind="hollow" if dashed else None)
+    inside = (stroke if line else "") + mark
+    view = "0 0 30 14" if line else "8 0 14 14"
+    return element(
+        "svg", inside, viewBox=view, class_=f"swatch c{look.index}", aria_hidden="true", focusable="false"
+    )

@@ -16,12 +16,12 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     """
     # Loads matplotlib, which the rest of the command line must not.
     from exc.runtime.report.drawings import drawings_of
-    from exc.runtime.report.figures import narrow_svg, write_figure
-    from exc.runtime.report.page import Shown, render
-    from exc.runtime.report.panels import drawn_rows
+    from exc.runtime.report.figure_page import arms_legend, show
+    from exc.runtime.report.figure_rows import drawn_rows
+    from exc.runtime.report.figures import write_figure
+    from exc.runtime.report.page import render
     from exc.runtime.report.results import analyse
     from exc.runtime.report.style import looks
-    from exc.runtime.report.svg import inline
     from exc.runtime.report.tables import csv_text, write_tables
 
     store_root, out = store_root.resolve(), out.resolve()
@@ -33,14 +33,13 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     shown = []
     for drawing in drawings:
         names = write_figure(drawing, dressed, folder)
-        (folder / f"{drawing.name}.csv").write_text(csv_text(drawn_rows(drawing.panels)), encoding="utf-8")
+        (folder / f"{drawing.name}.csv").write_text(csv_text(drawn_rows(drawing)), encoding="utf-8")
         files = [
             (Path(name).suffix[1:].upper(), f"figures/{name}") for name in [*names, f"{drawing.name}.csv"]
         ]
-        wide = inline((folder / f"{drawing.name}.svg").read_text(encoding="utf-8"), drawing.name, drawing.alt)
-        narrow = inline(narrow_svg(drawing, dressed), f"{drawing.name}-narrow", drawing.alt)
-        shown.append(Shown(drawing, wide, narrow, files))
+        shown.append(show(drawing, dressed, files))
     write_tables(results, out)
     page = out / "index.html"
-    page.write_text(render(results, shown, notes, store_root, out), encoding="utf-8")
+    text = render(results, shown, arms_legend(shown, dressed), notes, store_root, out)
+    page.write_text(text, encoding="utf-8")
     return page

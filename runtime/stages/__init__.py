@@ -14,6 +14,7 @@ STAGES: dict[str, str] = {
     "sft": "exc.runtime.stages.sft:run",
     "grpo": "exc.runtime.stages.grpo:run",
     "merge": "exc.runtime.stages.merge:run",
+    "select": "exc.runtime.stages.select:run",
     "command": "exc.runtime.stages.command:run",
     "sample": "exc.runtime.stages.sample:run",
     "score": "exc.runtime.stages.score:run",

@@ -6,7 +6,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from exc import __version__
@@ -21,6 +21,19 @@ Compile an experiment spec into a plan of jobs, run it, and report it.
 EPILOG = """\
 exit codes: 0 done; 1 the spec, the plan or a job is at fault; 2 usage; 3 the environment is at fault;
 130 interrupted, everything kept.
+"""
+WATCH_EPILOG = """\
+It only reads, and stops nothing: `q` or Ctrl-C leaves. By itself it ends when all is done, or when the submit
+that it has seen is over; opened where nobody submits, it waits for one.
+
+exit codes: 0 left, or all done; 1 it ended, or showed one frame, and a job has failed or is not done.
+"""
+CANCEL_EPILOG = """\
+Jobs that run save and stop, whoever started them and wherever; they go on from there with the next `exc submit`
+of a plan that has them, which takes every such wish back. What reads from them is not run either; what they read
+goes on.
+
+exit codes: 0 asked; 1 there was nothing to cancel, or no such job.
 """
 
 
@@ -59,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="CPU slots (default: what the profile says, else all of this machine)",
     )
+    submit.add_argument(
+        "--detach", action="store_true", help="go on in the background; return when the first jobs run"
+    )
+    _follow(command)
     _plan(command("status", "say where a plan stands, and what failed and why"), json=True)
     results = command("results", "list every score, with the job that it came from")
     _plan(results, json=True)
@@ -72,6 +89,36 @@ def _parser() -> argparse.ArgumentParser:
     explain = command("explain", "explain a diagnostic code")
     explain.add_argument("code", metavar="CODE", nargs="?", help="by default, list all codes")
     return parser
+
+
+def _follow(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """`watch`, `logs` and `cancel`: what is asked of a run that goes on, or went on."""
+    watch = command("watch", "look on while a plan runs, from any machine that sees the store")
+    watch.formatter_class = argparse.RawDescriptionHelpFormatter
+    watch.epilog = WATCH_EPILOG
+    _plan(watch, json=True)
+    watch.add_argument(
+        "--interval", type=_seconds, default=1.0, metavar="S", help="seconds between frames (default: 1)"
+    )
+    watch.add_argument("--once", action="store_true", help="one frame, as wherever the output is no terminal")
+    watch.add_argument("--keep", action="store_true", help="stay when all is done or the submit has ended")
+    logs = command("logs", "show what a job said, in its newest attempt")
+    logs.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning of one, or a pattern")
+    _plan(logs)
+    logs.add_argument("--attempt", type=_positive, metavar="N", help="by default the newest")
+    logs.add_argument("--follow", "-f", action="store_true", help="go on until the attempt ends")
+    logs.add_argument("--tail", "-n", type=_count, metavar="N", help="only the last N lines")
+    logs.add_argument("--events", action="store_true", help="what it reported of its progress, not its log")
+    logs.add_argument("--path", action="store_true", help="only where the file is")
+    cancel = command("cancel", "have jobs saved and stopped, until the next `exc submit`")
+    cancel.formatter_class = argparse.RawDescriptionHelpFormatter
+    cancel.epilog = CANCEL_EPILOG
+    cancel.add_argument("job", metavar="JOB-ID", nargs="?", help="an id, an alias, a beginning or a pattern")
+    which = cancel.add_mutually_exclusive_group()
+    which.add_argument("--recipe", metavar="NAME", help="the jobs of a recipe that no other needs")
+    which.add_argument("--trunk", metavar="NAME", help="the jobs of a trunk that no other needs")
+    which.add_argument("--all", action="store_true", help="every job, and so whoever submits the plan")
+    _plan(cancel, json=True)
 
 
 def _spec(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
@@ -104,6 +151,22 @@ def _positive(text: str) -> int:
     return value
 
 
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 3600:  # also what is not a number
+        raise argparse.ArgumentTypeError(f"expected seconds, from 0.1 to 3600, not {text!r}")
+    return value
+
+
 # Command -> module:function. Each takes the parsed arguments and gives the exit code.
 COMMANDS = {
     "check": "exc.commands.spec:check",
@@ -114,10 +177,13 @@ COMMANDS = {
     "show": "exc.commands.review:show",
     "submit": "exc.commands.run:submit",
     "status": "exc.commands.run:status",
+    "watch": "exc.commands.follow:watch",
+    "logs": "exc.commands.follow:logs",
+    "cancel": "exc.commands.follow:cancel",
     "results": "exc.commands.run:results",
     "report": "exc.commands.run:report",
 }
-LONG = {"report"}
+LONG = {"report", "watch", "logs"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -160,8 +160,16 @@ class _Gatherer:
             message = f"`{name}` is {'no folder' if what == 'a folder' else 'a folder'}"
         elif _is_link(self.root / name):
             message, near = f"`{name}` is a link that leads nowhere", None
-        hint = near or "paths count from the folder of the spec"
+        hint = self._beside(name, span) or near or "paths count from the folder of the spec"
         self.diagnostics.error("missing-file", message, span, expected=what if exists else None, hint=hint)
+
+    def _beside(self, name: str, span: Span) -> str | None:
+        """A hint, if the path was meant to count from the folder of an extended file, where it is written."""
+        folder = Path(span.file).parent
+        if span.file == self.draft.file or not _exists(folder / name):
+            return None
+        path = Path(os.path.relpath(folder / name, self.root)).as_posix()
+        return f"paths count from the folder of the spec, also in a file that it extends: write `{path}`"
 
     def _target(self, target: str, span: Span) -> None:
         """The digest of a Python callable."""

@@ -37,6 +37,10 @@ PINNED = {
     "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
     "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
     "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
+    "tiny/400/rl/r0/rl@best.sums.pass@1": (
+        "select",
+        "0e564332438be3cffe468e94b489bb3a3588842bc6ab90f402635790769ac9bd",
+    ),
     "tiny/400/scaled/r0/scale": (
         "command",
         "66dcdb4a5f677157e53223dcd02ad8dcc79e247a69ca1f533388da226eeb040c",
@@ -55,11 +59,13 @@ PINNED = {
     ),
 }
 
+BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
+SELECT = {"recipes.best": [{"more": {"from": BEST, "sft": {"like": "sft.sft"}}}]}
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
 
 def test_literal_identities() -> None:
-    plan = plan_with(COMMAND)
+    plan = plan_with(COMMAND | SELECT)
     jobs = {job_id: plan.job(job_id) for job_id in PINNED}
     found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
     assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
@@ -73,7 +79,7 @@ def test_a_field_added_at_its_default_changes_nothing(monkeypatch: pytest.Monkey
     before = artifacts(plan_of())
     grown = {
         kind: replace(table, fields={**table.fields, "added_later": default})
-        for (kind, table), default in zip(FIELDS.items(), [0, None, "", False, ()] * 3, strict=False)
+        for (kind, table), default in zip(FIELDS.items(), [0, None, "", False, ()] * 4, strict=False)
     }
     monkeypatch.setattr(identity, "FIELDS", grown)
     assert len(grown) == len(FIELDS)
@@ -307,6 +313,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "seed": 1,
     },
     "merge": {"method": "linear", "weights": [0.5, 0.5]},
+    "select": {"metric": "pass@1", "mode": "max"},
     "command": {"run": "true", "files": [_FILE], "leaves": "model", "seed": 1},
     "sample": {
         "prompt": "{question}",
@@ -355,6 +362,8 @@ OTHER: Mapping[str, Any] = {
     "updates_per_rollout": 1,
     "rollouts": 41,
     "method": "slerp",
+    "metric": "pass@4",
+    "mode": "min",
     "weights": [0.25, 0.75],
     "run": "false",
     "leaves": "out",

@@ -10,18 +10,22 @@ from pathlib import Path
 from exc.commands.terminal import fail, print_json
 from exc.compiler.plan import Plan, PlanError, read_plan
 from exc.runtime.places import find_store, spec_root
-from exc.runtime.store import StoreError
+from exc.runtime.store import Store, StoreError
 
 
 def submit(args: argparse.Namespace) -> int:
     """Run what a plan still needs, if it is what its spec says."""
     from exc.commands.stale import why_stale
+    from exc.runtime.detach import background
 
     folder = Path(args.plan).absolute()
     try:
         plan = read_plan(Path(args.plan))
     except PlanError as error:
         return fail(str(error))
+    if args.detach:
+        return _detach(args, folder, find_store(plan, folder))
+    told = background()
     reasons = why_stale(plan, folder, args.plan)
     if reasons:
         return fail("\n".join(reasons))
@@ -30,7 +34,33 @@ def submit(args: argparse.Namespace) -> int:
     from exc.commands.console import Output
     from exc.runtime.submit import submit as run
 
-    return run(plan, folder, find_store(plan, folder), console=Output(), slots=args.slots)
+    return run(
+        plan,
+        folder,
+        find_store(plan, folder),
+        console=Output(),
+        slots=args.slots,
+        log=told.log if told else "",
+        under_way=told.under_way if told else None,
+    )
+
+
+def _detach(args: argparse.Namespace, folder: Path, store: Store) -> int:
+    """Have the same done in the background; ends when it is under way, or with its exit code."""
+    from exc.runtime.detach import start
+    from exc.runtime.wording import here, plan_command
+
+    slots = ["--slots", str(args.slots)] if args.slots else []
+    started = start(["submit", args.plan, *slots], store)
+    if started.code is not None:
+        text = started.log.read_text(encoding="utf-8", errors="replace")
+        (sys.stderr if started.code else sys.stdout).write(text)
+        started.log.unlink(missing_ok=True)
+        return started.code
+    print(f"submitting in the background: process {started.pid}, log {here(started.log)}")
+    print(f"to look on: {plan_command('watch', folder)}")
+    print(f"to stop it: {plan_command('cancel --all', folder)}")
+    return 0
 
 
 def status(args: argparse.Namespace) -> int:

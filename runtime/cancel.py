@@ -1,0 +1,159 @@
+"""`exc cancel`: have jobs saved and stopped, and not started again before the next `exc submit`.
+
+The wish is left in the store (`requests`), where whoever submits finds it within a second. A job that runs is
+asked by its lease, which it looks at every few seconds wherever it runs; on this machine by a signal as well,
+sent to the very process that holds the lease and to no other that may have come by its number.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exc.compiler.plan import Job, Plan
+from exc.runtime.lease import Holder, ask_to_stop
+from exc.runtime.outputs import Present
+from exc.runtime.owner import Owner
+from exc.runtime.ready import needed_jobs
+from exc.runtime.requests import ask_to_cancel
+from exc.runtime.selecting import find_jobs, jobs_of_recipe, jobs_of_trunk
+from exc.runtime.state import JobState, job_states
+from exc.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be cancelled, one of: some job's name, a recipe, a trunk, everything."""
+
+    job: str = ""
+    recipe: str = ""
+    trunk: str = ""
+
+    def text(self) -> str:
+        if self.recipe or self.trunk:
+            return f"recipe {self.recipe}" if self.recipe else f"trunk {self.trunk}"
+        return self.job or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What was asked. Job ids, in plan order."""
+
+    stopping: Mapping[str, Holder]  # they run, and were asked to save and stop
+    unstarted: Sequence[str]  # they will not be started
+    failed: Sequence[str]  # they ended before, and will not be tried again
+    blocked: Sequence[str]  # they read from these, and cannot be run without
+    spared: Mapping[str, str]  # they go on, because this other job needs them
+    finished: int  # of those named, how many were done before
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.stopping or self.unstarted or self.failed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "stopping": [
+                {"id": job_id, "host": held.owner.host if held.owner else None, "pid": held.owner.pid if held.owner else None}
+                for job_id, held in self.stopping.items()
+            ],
+            "unstarted": list(self.unstarted),
+            "failed": list(self.failed),
+            "blocked": list(self.blocked),
+            "spared": [{"id": job_id, "needed_by": reader} for job_id, reader in self.spared.items()],
+        }
+
+
+def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
+    """Ask for what is wished. Raises LookupError if nothing in the plan is meant, OSError from the store."""
+    named = _named(plan, wish)
+    states = job_states(plan, store)
+    present = Present(plan, store)
+    open_jobs = [job for job in named if not present.done(job)]
+    needed = needed_jobs(plan, present)
+    spared = _spared(open_jobs, needed, present) if wish.recipe or wish.trunk else {}
+    chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word != "unneeded"]
+    if chosen:
+        ask_to_cancel(store, wish.text(), chosen)
+    stopping = {}
+    for job in chosen:
+        held = states[job.id].holder
+        if states[job.id].word == "running" and held is not None:
+            ask_to_stop(store.work_path(job.work_key), held)
+            if held.owner is not None:
+                _signal(held.owner)
+            stopping[job.id] = held
+    ids = {job.id for job in chosen}
+    failed = [job.id for job in chosen if states[job.id].word == "failed"]
+    return Cancelled(
+        stopping,
+        [job.id for job in chosen if job.id not in stopping and job.id not in failed],
+        failed,
+        _downstream(plan, needed, ids, present, states),
+        spared,
+        len(named) - len(open_jobs),
+    )
+
+
+def _named(plan: Plan, wish: Wish) -> list[Job]:
+    if wish.recipe:
+        return jobs_of_recipe(plan, wish.recipe)
+    if wish.trunk:
+        return jobs_of_trunk(plan, wish.trunk)
+    return find_jobs(plan, wish.job) if wish.job else list(plan.jobs)
+
+
+def _spared(chosen: Sequence[Job], needed: Sequence[Job], present: Present) -> dict[str, str]:
+    """Of the chosen, those that a needed job outside of them waits for, through others or not -> that job."""
+    ids = {job.id for job in chosen}
+    spared: dict[str, str] = {}
+    for job in reversed(needed):
+        if job.id in ids and job.id not in spared:
+            continue
+        for need in job.needs:
+            if need.job in ids and need.artifact not in present:
+                spared.setdefault(need.job, spared.get(job.id, job.id))
+    return spared
+
+
+def _downstream(
+    plan: Plan,
+    needed: Sequence[Job],
+    cancelled: Collection[str],
+    present: Present,
+    states: Mapping[str, JobState],
+) -> list[str]:
+    """Needed jobs that wait for something cancelled, in plan order."""
+    held = set(cancelled)
+    found = []
+    for job in needed:
+        if job.id in held or states[job.id].word in ("running", "done", "failed"):
+            continue
+        if any(plan.job(need.job).id in held and need.artifact not in present for need in job.needs):
+            held.add(job.id)
+            found.append(job.id)
+    return found
+
+
+def _signal(owner: Owner) -> bool:
+    """Ask a process of this machine to stop, if it is the one meant; says whether it was asked.
+
+    USR2, because it may be said twice: a second TERM is an order to end without saving.
+    """
+    if not owner.alive():  # gone, or on a machine that cannot be seen from here
+        return False
+    try:
+        descriptor = os.pidfd_open(owner.pid)
+    except OSError:
+        return False
+    try:
+        if not owner.alive():  # its number may have gone to another before it was opened
+            return False
+        signal.pidfd_send_signal(descriptor, signal.SIGUSR2)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,70 @@
+"""The figures a plan asks for, each with the cells it may draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from exc.runtime.report.cells import Cell
+from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of
+from exc.runtime.report.formats import setting
+from exc.runtime.report.results import Results
+from exc.runtime.report.statistics import Bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`cells` are places in the plan's list; None stands for all. `words` say what they were chosen by."""
+
+    figure: str
+    cells: frozenset[int] | None = None
+    words: str = ""
+
+
+def requests_of(report: Mapping[str, Any]) -> list[Request]:
+    """The entries of `figures`: a name, or a mapping with `figure`, `on` and `cells`."""
+    return [_request(entry) for entry in report.get("figures", ())]
+
+
+def _request(entry: str | Mapping[str, Any]) -> Request:
+    if isinstance(entry, str):
+        return Request(entry)
+    if "figure" not in entry:
+        return Request(str(next(iter(entry))))
+    cells = entry.get("cells")
+    chosen = None if cells is None else frozenset(map(int, cells))
+    return Request(str(entry["figure"]), chosen, _words(entry.get("on") or {}))
+
+
+def _words(on: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name} {setting(value)}" for name, value in on.items() if value is not None)
+
+
+def select(results: Results, chosen: frozenset[int] | None) -> Results:
+    """The results as far as they are of chosen cells; a difference is, if its first side is.
+
+    Where only some replicates of a point are chosen, its numbers are computed again, from those alone.
+    """
+    if chosen is None:
+        return results
+    touched = {cell.point for cell in results.cells if cell.number in chosen}
+    left_out = [c for c in results.cells if c.point in touched and c.number not in chosen]
+    points, contrasts = results.points, results.contrasts
+    if left_out:
+        numbers = {cell.number for cell in left_out}
+        points, contrasts = _computed(results, [c for c in results.cells if c.number not in numbers])
+    return replace(
+        results,
+        cells=tuple(cell for cell in results.cells if cell.number in chosen),
+        points=tuple(point for point in points if point.head.point in touched),
+        contrasts=tuple(contrast for contrast in contrasts if contrast.a.head.point in touched),
+    )
+
+
+def _computed(
+    results: Results, cells: Sequence[Cell]
+) -> tuple[tuple[Point, ...], tuple[Contrast, ...]]:
+    bootstrap = Bootstrap(results.plan.seed, level=results.level)
+    points = points_of(cells, results.evaluations, bootstrap)
+    return tuple(points), tuple(contrasts_of(results.plan, points, bootstrap))

@@ -1,0 +1,293 @@
+"""JSON Schema (draft-07) of the spec and of profiles.yaml, for editors and other programs.
+
+Made from the models, with what they do not say in `schema_forms.py`. Two trees stand over each other: one says
+what may be written, the other (`Needs.*`) what must not be left out, so that a copy (`like`) and a file that goes
+on from others (`extends`) may leave out anything. Alternatives are told apart by type or by a key, never by
+`oneOf`: an editor then says what is wrong with the alternative that was meant. `errorMessage`, `doNotSuggest`
+and `markdownDescription` are read by the YAML language server and ignored by validators.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from exc.spec.base import Model
+from exc.spec.diagnostics import one_of
+from exc.spec.expected import arms, bare, field_annotation, is_model
+from exc.spec.experiment import Spec
+from exc.spec.kinds import KINDS
+from exc.spec.profiles import Profile
+from exc.spec.recipes import Stage
+from exc.spec.schema_args import args_schema, forbid, model_schema, shown, spelled, trained_kinds
+from exc.spec.schema_forms import (
+    EXTENDS_TEXT,
+    LIKE,
+    MATRIX,
+    MATRIX_TEXT,
+    PLACES,
+    REPEAT_TEXT,
+    SHORT_FORMS,
+    STAGES_TEXT,
+    TIGHTER,
+    Schema,
+    names,
+    whole,
+)  # fmt: skip
+from exc.spec.schema_types import Types, UnknownAnnotation, one_of_forms
+from exc.spec.stage_hints import foreign_stage_keys
+from exc.spec.trunks import Pretrain
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+
+
+def spec_schema() -> Schema:
+    """The schema of an experiment file."""
+    writer = _Writer()
+    writer.shape(Spec)
+    root = writer.definitions.pop("Spec")
+    root["properties"] = {"extends": _extends(), **root["properties"]}
+    writer.needs(Spec)
+    needs = {"if": {"required": ["extends"]}, "then": True, "else": {"$ref": "#/definitions/Needs.Spec"}}
+    root["allOf"] = [*root.get("allOf", ()), needs]
+    title = "An experiment of exc"
+    return {"$schema": DRAFT, "title": title, **root, "definitions": dict(sorted(writer.definitions.items()))}
+
+
+def profiles_schema() -> Schema:
+    """The schema of a profiles.yaml."""
+    writer = _Writer()
+    entry = one_of_forms([writer.model(Profile), {"type": "null"}])
+    needs = writer.needs(Profile)
+    root = {
+        "$schema": DRAFT,
+        "title": "Profiles of exc",
+        "type": "object",
+        "propertyNames": names("name of a profile"),
+        "additionalProperties": {**entry, **({} if needs is None else {"allOf": [needs]})},
+    }
+    return {**root, "definitions": dict(sorted(writer.definitions.items()))}
+
+
+def schema_text(schema: Schema) -> str:
+    """The schema as a file: the same bytes each time."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _extends() -> Schema:
+    return {"type": "array", "items": {"type": "string"}, "description": EXTENDS_TEXT}
+
+
+@dataclass
+class _Writer:
+    """Collects a definition for each model."""
+
+    definitions: dict[str, Schema] = field(default_factory=dict)
+    needed: dict[str, bool] = field(default_factory=dict)  # whether anything below a model must be given
+
+    def model(self, model: type[BaseModel]) -> Schema:
+        """What may stand where a model is read."""
+        name = self.shape(model)
+        short = SHORT_FORMS.get(model.__name__, ())
+        ref: Schema = {"$ref": f"#/definitions/{name}"}
+        return one_of_forms([ref, *short]) if short else ref
+
+    def shape(self, model: type[BaseModel]) -> str:
+        """Define the mapping of a model, once; gives its name."""
+        name = model.__name__
+        if name not in self.definitions:
+            self.definitions[name] = {}  # a model that holds itself
+            self.definitions[name] = self._item(model) if _hidden(model) else self._body(model)
+        return name
+
+    def _body(self, model: type[BaseModel]) -> Schema:
+        properties = {key: self._field(model, key, info) for key, info in _fields(model).items()}
+        if model.__name__ in LIKE:
+            properties = {"like": {"type": "string", "description": LIKE[model.__name__]}, **properties}
+        foreign = foreign_stage_keys(model, properties)
+        hidden = {key: {"description": hint, "doNotSuggest": True} for key, hint in foreign.items()}
+        rules = [*_one_kind(model), *(forbid([key], hint) for key, hint in foreign.items())]
+        return {
+            "type": "object",
+            "description": _first_paragraph(model),
+            "properties": {**properties, **hidden},
+            "additionalProperties": False,
+            **({"allOf": rules} if rules else {}),
+        }
+
+    def _item(self, model: type[BaseModel]) -> Schema:
+        """A model that stands under a key of its own: `- name: {...}`, or `- gains: {on: ...}`."""
+        key = bare(field_annotation(model.model_fields[_hidden(model)[0]]))
+        body: Schema = self._body(model)
+        if model is Stage:
+            body = self._block(body)
+        one = {"type": "object", "minProperties": 1, "maxProperties": 1}
+        if get_origin(key) is Literal:
+            inner = one_of_forms([body, {"type": "null"}])
+            mapping = {**one, "properties": dict.fromkeys(get_args(key), inner), "additionalProperties": False}
+            return {"anyOf": [{"enum": list(get_args(key))}, mapping]}
+        return {**one, "propertyNames": names("name of the stage"), "additionalProperties": body}
+
+    def _block(self, body: Schema) -> Schema:
+        """A stage, or stages that are repeated."""
+        stages = {"type": "array", "items": {"$ref": "#/definitions/Stage"}, "description": STAGES_TEXT}
+        repeat = {"repeat": {**whole(1), "description": REPEAT_TEXT}, "stages": stages}
+        return {**body, "properties": {**body["properties"], **repeat}}
+
+    def _field(self, model: type[BaseModel], key: str, info: Any) -> Schema:
+        try:
+            schema = self._value(model, key, info)
+        except UnknownAnnotation as error:
+            where = f"{model.__name__}.{key}"
+            raise UnknownAnnotation(f"{where}: spec/schema_types.py has no form for {error}") from None
+        place = PLACES.get((model.__name__, key))
+        if place is not None:
+            schema = one_of_forms([place, schema])
+        if key in KINDS.get(model, ()):
+            schema = _not_null(schema)
+        schema = {**schema, **TIGHTER.get((model.__name__, key), {})}
+        default = _default(info)
+        return {**schema, **shown(info.description or "", default, has_default=_is_said(default))}
+
+    def _value(self, model: type[BaseModel], key: str, info: Any) -> Schema:
+        kind = next((kind for kind in trained_kinds() if _body_of(kind) is model), None)
+        if key == "args" and kind is not None:
+            return self._defined(f"args.{kind}", args_schema(kind))
+        if issubclass(model, Pretrain) and key == "model":
+            return self._defined("model", model_schema())
+        schema = Types(self.model).of(field_annotation(info))
+        return self._section(key, schema) if model is Spec and key in MATRIX else schema
+
+    def _defined(self, name: str, schema: Schema) -> Schema:
+        self.definitions.setdefault(name, schema)
+        return {"$ref": f"#/definitions/{name}"}
+
+    def _section(self, key: str, schema: Schema) -> Schema:
+        """Named entries of the spec, each of which may have a `matrix`, or be deleted by `null`."""
+        entry = schema["additionalProperties"]
+        matrix = {"type": "object", "description": MATRIX_TEXT}
+        if key == "recipes":
+            entry = {**entry, "minItems": 1}
+            form = {"matrix": matrix, "stages": {**entry, "description": STAGES_TEXT}}
+            long = {"type": "object", "properties": form, "additionalProperties": False, "required": ["stages"]}
+            entry = one_of_forms([entry, long])
+        else:
+            definition = self.definitions[entry["$ref"].rpartition("/")[2]]
+            definition["properties"]["matrix"] = matrix
+        return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": entry}
+
+    def needs(self, model: type[BaseModel]) -> Schema | None:
+        """What must not be left out of a model; None where that is nothing."""
+        name = model.__name__
+        if name not in self.needed:
+            self.needed[name] = False  # a model that holds itself needs nothing more for that
+            schema = self._needs(model)
+            self.needed[name] = bool(schema)
+            if schema:
+                self.definitions[f"Needs.{name}"] = schema
+        return {"$ref": f"#/definitions/Needs.{name}"} if self.needed[name] else None
+
+    def _needs(self, model: type[BaseModel]) -> Schema:
+        fields = _fields(model)
+        required = [key for key, info in fields.items() if info.is_required()]
+        inner = {key: self._inner(info.annotation) for key, info in fields.items()}
+        properties = {key: {**needs, "doNotSuggest": True} for key, needs in inner.items() if needs is not None}
+        schema: Schema = {
+            **({"required": required} if required else {}),
+            **({"properties": properties} if properties else {}),
+        }
+        if model is Pretrain or model.__name__ == "Pretrain":
+            schema["properties"]["model"] = {"required": ["architecture"], "doNotSuggest": True}
+        schema = _with_kind(model, schema)
+        if schema and model.__name__ in LIKE:
+            schema = {"if": {"required": ["like"]}, "then": True, "else": schema}
+        if schema and _hidden(model):
+            body = {"if": {"required": ["repeat"]}, "then": True, "else": schema}
+            return {"additionalProperties": body}
+        return schema
+
+    def _inner(self, annotation: Any) -> Schema | None:
+        """What must not be left out below a field."""
+        found: list[Schema] = []
+        for arm in arms(annotation):
+            kind = bare(arm)
+            if is_model(kind):
+                needs = self.needs(kind)
+                found += [needs] if needs is not None else []
+            elif get_origin(kind) is dict and (inner := self._inner(get_args(kind)[1])) is not None:
+                found.append({"additionalProperties": inner})
+            elif get_origin(kind) is tuple and (inner := self._inner(get_args(kind)[0])) is not None:
+                found.append({"items": inner})
+        mappings = [arm for arm in arms(annotation) if is_model(bare(arm))]
+        # Of two mappings, what is missing for the one may be the other.
+        return found[0] if len(found) == 1 and len(mappings) < 2 else None
+
+
+def _not_null(schema: Schema) -> Schema:
+    """Without the alternative of `null`: an entry whose kind is empty has none."""
+    if "anyOf" in schema:
+        arms_left = [arm for arm in schema["anyOf"] if arm != {"type": "null"}]
+        return arms_left[0] if len(arms_left) == 1 else {**schema, "anyOf": arms_left}
+    kinds = [kind for kind in schema.get("type", ()) if kind != "null"]
+    return {**schema, "type": kinds} if isinstance(schema.get("type"), list) else schema
+
+
+def _hidden(model: type[BaseModel]) -> tuple[str, ...]:
+    return model.HIDDEN if issubclass(model, Model) else ()
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Key in YAML -> field."""
+    hidden = _hidden(model)
+    return {info.alias or name: info for name, info in model.model_fields.items() if name not in hidden}
+
+
+def _body_of(kind: str) -> type[BaseModel] | None:
+    info = Stage.model_fields.get(kind)
+    return arms(info.annotation)[0] if info is not None else None
+
+
+def _one_kind(model: type[BaseModel]) -> list[Schema]:
+    """No second key that gives an entry its kind."""
+    kinds = KINDS.get(model, ())
+    return [
+        {
+            "if": {"required": [kind], "anyOf": [{"required": [other]} for other in kinds[:number]]},
+            "then": forbid([kind], f"expected only {one_of(kinds)}"),
+        }
+        for number, kind in enumerate(kinds)
+        if number
+    ]
+
+
+def _with_kind(model: type[BaseModel], schema: Schema) -> Schema:
+    """What is needed, and one of the keys that give an entry its kind."""
+    kinds = KINDS.get(model, ())
+    if not kinds:
+        return schema
+    given = {"anyOf": [{"required": [kind]} for kind in kinds]}
+    missing = {"required": [kinds[0]], "errorMessage": f"expected {one_of(kinds)}"}
+    return {**schema, "if": given, "then": True, "else": missing}
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split("\n\n")[0].split())
+
+
+def _default(info: Any) -> Any:
+    if info.is_required():
+        return PydanticUndefined
+    return info.get_default(call_default_factory=True)
+
+
+def _is_said(default: Any) -> bool:
+    """Whether a default says more than that the field was left out."""
+    if default is PydanticUndefined or default is None:
+        return False
+    return not isinstance(default, BaseModel) and default not in ((), {}, "") and "(" not in spelled(default)
+
+
