@@ -3,49 +3,70 @@
 from __future__ import annotations
 
 from exc.compiler.build import Draft, Output
-from exc.compiler.measuring import MODEL, Measured, evaluate
+from exc.compiler.measuring import Measured, evaluate
+from exc.compiler.origins import PREVIOUS, stage_origin
+from exc.compiler.points import BASE, Point, point_of, pretraining_seed
+from exc.compiler.pretraining import Run, checkpoint, segment
+from exc.compiler.reader import Reader
 from exc.compiler.rows import rows_output
+from exc.compiler.sampling import MODEL
 from exc.compiler.schedules import resolve
-from exc.compiler.selection import Branch, num_replicates
+from exc.compiler.selection import Branch
 from exc.compiler.stage_configs import stage_config
-from exc.compiler.trunks import checkpoint, checkpoint_at
 from exc.compiler.world import World
-from exc.spec.recipes import Body, Grpo, Merge, Sft, Trained
-from exc.spec.references import Best, BestStep, ModelRef
-
-PREVIOUS = ModelRef(recipe="prev")  # what a stage starts from unless it says otherwise
+from exc.spec.cells import base_of
+from exc.spec.recipes import Body, Dpo, Grpo, Merge, PretrainStage, Sft, Stage, Trained
+from exc.spec.references import Best, ModelRef
 
 
 def stage_output(world: World, branch: Branch, index: int = -1, step: int | None = None) -> Output:
     """The model that a branch's stage leaves, by default its last stage at its last step."""
     index %= len(world.spec.recipes[branch.recipe])
+    body = world.spec.recipes[branch.recipe][index].body
+    if isinstance(body, PretrainStage):
+        run = world.once(("run", branch, index), lambda: _run(world, branch, index, body))
+        return segment(world, run, body.horizon if step is None else step)
     draft, horizon = world.once(("stage", branch, index), lambda: _add_stage(world, branch, index))
     return world.jobs.final(draft, horizon if step is None else step)
 
 
 def resolve_ref(world: World, ref: ModelRef, branch: Branch, index: int) -> Output:
     """The model a reference means where it is read: what it leaves out is the reader's own."""
-    recipe = branch.recipe if ref.recipe is None and ref.stage is not None else ref.recipe
-    if recipe == "prev" or (recipe is None and ref.trunk is None and ref.at is None):
-        if index:
-            return _at_step(world, branch, index - 1, ref)
+    return output_of(world, point_of(world, ref, branch, index))
+
+
+def output_of(world: World, point: Point) -> Output:
+    """The job that leaves a model."""
+    branch = point.branch
+    if branch.recipe == BASE:
         return checkpoint(world, branch.trunk, branch.at)
-    trunk = ref.trunk or branch.trunk
-    at = branch.at if ref.at is None else checkpoint_at(world, trunk, ref.at)
-    if recipe in (None, "base"):
-        return checkpoint(world, trunk, at)
-    assert recipe is not None
-    num = num_replicates(world, trunk, at, recipe)
-    replicate = ref.replicate if ref.replicate is not None else min(branch.replicate, num - 1)
-    target = Branch(trunk, at, recipe, replicate)
-    names = [stage.name for stage in world.spec.recipes[recipe]]
-    return _at_step(world, target, names.index(ref.stage) if ref.stage else len(names) - 1, ref)
+    if isinstance(point.step, Best):
+        return best_output(world, branch, point.index, point.step)
+    return stage_output(world, branch, point.index, point.step)
 
 
-def _at_step(world: World, branch: Branch, index: int, ref: ModelRef) -> Output:
-    if isinstance(ref.step, BestStep):
-        return best_output(world, branch, index, ref.step.best)
-    return stage_output(world, branch, index, ref.step if isinstance(ref.step, int) else None)
+def _run(world: World, branch: Branch, index: int, body: PretrainStage) -> Run:
+    """More pre-training as a stage of a branch."""
+    stage = world.spec.recipes[branch.recipe][index]
+    origin = stage_origin(world.spec, branch.trunk, branch.recipe, index)
+    assert origin is not None
+    return Run(
+        key=(branch, index),
+        spec=body,
+        origin=origin,
+        start=point_of(world, stage.from_ or PREVIOUS, branch, index),
+        kept=tuple(kept_steps(world, body)),
+        seed=pretraining_seed(world, Point(branch, index)),
+        name=_stage_id(branch, stage),
+        cls=f"{base_of(branch.recipe)}.{stage.repeats or stage.name}",
+        source=world.line("recipes", branch.recipe, index),
+        selector={"trunk": branch.trunk, "recipe": branch.recipe},
+        reader=Reader(branch.trunk, branch.at, branch.recipe, branch.replicate, index, stage.name),
+    )
+
+
+def _stage_id(branch: Branch, stage: Stage) -> str:
+    return f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}"
 
 
 def best_output(world: World, branch: Branch, index: int, best: Best) -> Output:
@@ -65,8 +86,8 @@ def _add_choice(world: World, branch: Branch, index: int, best: Best) -> Output:
         inputs |= {f"model:{step}": (model, MODEL), f"score:{step}": (score, "")}
     draft = world.jobs.add(
         "select",
-        f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}@{best.name}",
-        f"{branch.recipe}.{stage.repeats or stage.name}.select",
+        f"{_stage_id(branch, stage)}@{best.name}",
+        f"{base_of(branch.recipe)}.{stage.repeats or stage.name}.select",
         {"metric": best.metric, "mode": "max" if best.is_max else "min"},
         inputs,
         source=world.line("recipes", branch.recipe, index),
@@ -84,8 +105,8 @@ def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | N
     config = stage_config(world, body, branch)
     draft = world.jobs.add(
         stage.kind,
-        f"{branch.trunk}/{branch.at}/{branch.recipe}/r{branch.replicate}/{stage.name}",
-        f"{branch.recipe}.{stage.repeats or stage.name}",
+        _stage_id(branch, stage),
+        f"{base_of(branch.recipe)}.{stage.repeats or stage.name}",
         config,
         inputs,
         source=world.line("recipes", branch.recipe, index),
@@ -117,7 +138,16 @@ def _inputs(
         return {f"parent:{i}": (parent, MODEL) for i, parent in enumerate(parents)}
     start = resolve_ref(world, start_from or PREVIOUS, branch, index)
     inputs = {"model": (start, MODEL)}
-    if isinstance(body, Sft | Grpo):
-        rows = rows_output(world, body.task, body.split, demonstrations=isinstance(body, Sft))
+    if isinstance(body, Sft | Grpo | Dpo):
+        name = world.spec.recipes[branch.recipe][index].name
+        reader = Reader(branch.trunk, branch.at, branch.recipe, branch.replicate, index, name)
+        rows = rows_output(
+            world,
+            body.task,
+            body.split,
+            demonstrations=isinstance(body, Sft),
+            preferences=isinstance(body, Dpo),
+            reader=reader,
+        )
         inputs["rows"] = (rows, "")
     return inputs

@@ -38,7 +38,7 @@ class Draft:
     @property
     def horizon(self) -> int:
         """The last step of a training kind, in its own unit."""
-        key = {"pretrain": "step", "sft": "max_steps", "grpo": "rollouts"}[self.kind]
+        key = {"pretrain": "step", "grpo": "rollouts"}.get(self.kind, "max_steps")
         return int(self.config[key])
 
     def keep(self, step: int) -> None:
@@ -133,7 +133,7 @@ class Builder:
         draft.source.extend(line for line in source if line not in draft.source)
         if draft.kind in TRAINING_KINDS - {"pretrain"} and not holds_horizon(config["args"]):
             # Equal but for how long it runs: one job that runs to the longer end and keeps both.
-            key = "max_steps" if draft.kind == "sft" else "rollouts"
+            key = "rollouts" if draft.kind == "grpo" else "max_steps"
             if config[key] > draft.config[key]:
                 draft.config = {**draft.config, key: config[key]}
 

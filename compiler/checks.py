@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exc.compiler.check_batches import check_batches
 from exc.compiler.check_branches import check_branches
+from exc.compiler.check_data import check_data
 from exc.compiler.check_merges import check_merges
 from exc.compiler.check_steps import check_steps
 from exc.compiler.scope import Scope
@@ -18,3 +19,4 @@ def check(draft: Experiment, diagnostics: Diagnostics) -> None:
     check_batches(scope)
     check_branches(scope)
     check_merges(scope)
+    check_data(scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,17 @@ import orjson
 import yaml
 
 from exc.compiler.plan import Job, Plan
+from exc.spec.units import format_duration
 
 WHAT: Mapping[str, str] = {
     "tokenizer": "make the tokenizer",
     "rows": "read the rows of a task's split",
     "tokens": "tokenise and pack a data source",
+    "derive": "choose and group the rows of a data source",
+    "rate": "verify the samples of a model as rows of data",
     "pretrain": "pre-train to a scheduled checkpoint",
     "sft": "supervised fine-tuning (TRL SFTTrainer)",
+    "dpo": "preference optimisation (TRL DPOTrainer)",
     "grpo": "reinforcement learning (TRL GRPOTrainer)",
     "merge": "merge models",
     "select": "choose the kept step that did best in an evaluation",
@@ -30,8 +34,11 @@ LEAVES: Mapping[str, str] = {
     "tokenizer": "a tokenizer folder",
     "rows": "rows.jsonl",
     "tokens": "tokens.bin, index.json",
+    "derive": "rows.jsonl",
+    "rate": "rows.jsonl",
     "pretrain": "model/ and state/ at its checkpoint",
     "sft": "model/ and state/ at every kept step",
+    "dpo": "model/ and state/ at every kept step",
     "grpo": "model/ and state/ at every kept rollout",
     "merge": "model/",
     "select": "model/ and choice.json",
@@ -66,9 +73,7 @@ class JobClass:
     @property
     def resources(self) -> str:
         given = self.jobs[0].resources
-        return ", ".join(
-            f"{name} {value}" if name != "cpus" else _cpus(value) for name, value in given.items()
-        )
+        return ", ".join(_RESOURCE.get(name, f"{name} {{}}".format)(value) for name, value in given.items())
 
     @property
     def sample(self) -> str:
@@ -76,8 +81,11 @@ class JobClass:
         return first if first == last else f"{first} ... {last}"
 
 
-def _cpus(num: int) -> str:
-    return "1 cpu" if num == 1 else f"{num} cpus"
+_RESOURCE: Mapping[str, Callable[[int], str]] = {
+    "cpus": lambda num: "1 cpu" if num == 1 else f"{num} cpus",
+    "gpus": lambda num: "1 gpu" if num == 1 else f"{num} gpus",
+    "time": lambda seconds: f"at most {format_duration(seconds)}",
+}
 
 
 def job_classes(plan: Plan) -> list[JobClass]:

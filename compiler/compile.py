@@ -13,9 +13,9 @@ from exc.compiler.estimate import estimates
 from exc.compiler.evaluations import add_evaluations, shows
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of_all
-from exc.compiler.measuring import BLOCK_SIZE
 from exc.compiler.plan import Job, Plan, lazy_json
 from exc.compiler.resources import Allotment, Resources, split_classes
+from exc.compiler.sampling import BLOCK_SIZE
 from exc.compiler.schedules import resolve
 from exc.compiler.trunks import lr_config
 from exc.compiler.world import World
@@ -88,7 +88,7 @@ def _derive(drafts: Sequence[Draft], resources: Sequence[Resources]) -> None:
 def _derived(kind: str, config: Mapping[str, Any], micro: int | None) -> dict[str, Any]:
     """The fields of TRL's configs that follow from the batch, the world size and the micro-batch."""
     out: dict[str, Any] = {} if micro is None else {"micro_batch_size": micro}
-    if kind in ("pretrain", "sft"):
+    if kind in ("pretrain", "sft", "dpo"):
         out["derived"] = sft_batch(config["batch_size"], micro, 1)
     elif kind == "grpo":
         generations, prompts = config["num_generations"], config["prompts_per_rollout"]
@@ -121,9 +121,12 @@ def _profile(name: str, profile: Profile) -> dict[str, Any]:
         "backend": profile.backend,
         "store": profile.store,
         "slots": profile.slots,
+        **({} if profile.gpus is None else {"gpus": profile.gpus}),
+        **({"retries": dict(sorted(profile.retries.items()))} if profile.retries else {}),
         "save_interval_s": profile.save_interval,
         "env": list(profile.env),
         "setup": list(profile.setup),
+        **({"trackers": [one.model_dump(exclude_none=True) for one in profile.trackers]} if profile.trackers else {}),
     }
 
 

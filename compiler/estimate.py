@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exc.compiler.build import Draft
+from exc.compiler.identity import TRAINING_KINDS
 
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
@@ -33,6 +34,8 @@ def estimates(drafts: list[Draft]) -> None:
 
 
 def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
+    if draft.kind in ("tokenizer", "tokens", "rows", "derive", "rate"):
+        return 0  # data has no parameters, even if a model was sampled for it
     if draft.kind == "pretrain":
         tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
         vocab_size = int(
@@ -49,13 +52,13 @@ def _estimate(draft: Draft, parameters: int) -> dict[str, float]:
         start = int(before[0].rsplit("/", 1)[-1]) if before else 0
         tokens = (config["step"] - start) * config["batch_size"] * config["sequence_length"]
         out = {"tokens": tokens, "flops": TRAIN * parameters * tokens}
-    elif draft.kind == "sft":
+    elif draft.kind in ("sft", "dpo"):
         out = {"samples": config["max_steps"] * config["batch_size"]}
     elif draft.kind == "grpo":
         samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
         tokens = samples * int(config["args"].get("max_completion_length") or 0)
         out = {"samples": samples, "tokens": tokens, "flops": (FORWARD + TRAIN) * parameters * tokens}
-    if draft.kind in ("pretrain", "sft", "grpo"):
+    if draft.kind in TRAINING_KINDS:
         out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + ADAM_BYTES_PER_PARAMETER)
     elif draft.kind in ("merge", "command"):
         out["disk_bytes"] = parameters * BYTES_PER_PARAMETER

@@ -8,8 +8,10 @@ from typing import Any
 from exc.compiler.branches import best_output, kept_steps, stage_output
 from exc.compiler.build import Output
 from exc.compiler.measuring import BASE, Measured, evaluate
+from exc.compiler.points import tokens_before
+from exc.compiler.pretraining import checkpoint
 from exc.compiler.selection import Branch, planned_branches, selects
-from exc.compiler.trunks import checkpoint, checkpoint_steps
+from exc.compiler.trunks import checkpoint_steps
 from exc.compiler.world import World
 from exc.spec.recipes import STAGE_KINDS, Trained
 from exc.spec.references import BestStep, Selector
@@ -105,6 +107,14 @@ def shows(world: World, on: Selector, cell: Mapping[str, Any]) -> bool:
     return not isinstance(on.step, tuple) or cell["step"] in on.step
 
 
+def _values(world: World, model: Measured) -> dict[str, Any]:
+    """The values of the recipe's axes and the trunk's; of one name with two values, the trunk's says so."""
+    recipe = world.experiment.values("recipes", model.recipe)
+    trunk = world.experiment.values("trunks", model.trunk)
+    clash = {axis for axis in trunk if axis in recipe and recipe[axis] != trunk[axis]}
+    return {**{f"trunk.{axis}" if axis in clash else axis: value for axis, value in trunk.items()}, **recipe}
+
+
 def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, Any]:
     seed = model.output.job.config.get("seed")
     return {
@@ -113,7 +123,7 @@ def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, 
         "at": model.at,
         "tokens": model.at * world.spec.trunks[model.trunk].pretrain.tokens_per_step,
         "recipe": model.recipe,
-        "matrix": {},
+        "matrix": _values(world, model),
         "replicate": model.replicate,
         "step": model.step,
         "final": model.step is None,

@@ -25,3 +25,6 @@ class Facts:
     code: Mapping[str, str] = field(
         default_factory=dict
     )  # "module:function" -> digest of it and its local imports
+    vocabularies: Mapping[str, int | None] = field(
+        default_factory=dict
+    )  # folder of a tokenizer, as written -> how many tokens it has; None where that cannot be told

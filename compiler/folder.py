@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -22,7 +23,9 @@ def _environment() -> jinja2.Environment:
 
     folder = files("exc.compiler") / "templates"
     loader = jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8"))
-    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    made = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    made.filters["quoted"] = shlex.quote  # a word of a shell line
+    return made
 
 
 def render(template: str, **values: Any) -> str:

@@ -21,7 +21,7 @@ from exc.spec.args import identity_args, stage_version
 
 ALWAYS = object()  # no default: the field is always part of identity
 
-TRAINING_KINDS = frozenset({"pretrain", "sft", "grpo"})
+TRAINING_KINDS = frozenset({"pretrain", "sft", "grpo", "dpo"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class KindIdentity:
 
 
 def _source(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    if source["kind"] == "job":  # its identity is among the inputs
+        return {"job": source["role"]}
     if source["kind"] == "python":
         function = source["target"].partition(":")[2]
         out: dict[str, Any] = {"python": function, "code": source["code"], "args": source["args"]}
@@ -46,6 +48,24 @@ def _source(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sources(sources: list[Mapping[str, Any]], config: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_source(source, config) for source in sources]
+
+
+def _where(where: Mapping[str, Mapping[str, Any]], _: Mapping[str, Any]) -> dict[str, Any]:
+    """Conditions by column; the order and number of equal values mean nothing, nor whether 1 is written 1.0."""
+    return {
+        column: {
+            word: sorted({_canonical(_number(item)): _number(item) for item in value}.values(), key=_canonical)
+            if isinstance(value, list | tuple)
+            else _number(value)
+            for word, value in condition.items()
+        }
+        for column, condition in where.items()
+    }
+
+
+def _number(value: Any) -> Any:
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if is_whole else value
 
 
 def _files(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[list[str]]:
@@ -78,6 +98,10 @@ def _grpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     return identity_args("grpo", args)
 
 
+def _dpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    return identity_args("dpo", args)
+
+
 def holds_horizon(args: Mapping[str, Any]) -> bool:
     """Whether the learning rate at a step depends on how long the stage will run."""
     if args["lr_scheduler_type"] == "constant_with_warmup":
@@ -91,8 +115,11 @@ def _horizon(value: int, config: Mapping[str, Any]) -> int | None:
 
 
 def _pretrain_lr(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    return lr_until(lr, config["step"])
+    return lr_until(lr, config.get("start_step", 0) + config["step"])
 
+
+# What takes longer is not verified: seconds. Never change this default.
+_TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
 
 FIELDS: Mapping[str, KindIdentity] = {
     "tokenizer": KindIdentity(
@@ -109,6 +136,16 @@ FIELDS: Mapping[str, KindIdentity] = {
     ),
     "rows": KindIdentity(1, {"source": ALWAYS, "columns": ALWAYS, "limit": None}, {"source": _source}),
     "tokens": KindIdentity(1, {"source": ALWAYS, "text": "text"}, {"source": _source}),
+    "derive": KindIdentity(
+        1,
+        {"source": ALWAYS, "where": {}, "group_by": None, "drop": 0, "take": None, "pairs": None},
+        {"source": _source, "where": _where},
+    ),
+    "rate": KindIdentity(
+        1,
+        {"verifier": ALWAYS, "num_samples": ALWAYS, "max_unverifiable": ALWAYS, **_TIMEOUT},
+        {"verifier": _verifier},
+    ),
     "pretrain": KindIdentity(
         1,
         {
@@ -119,6 +156,10 @@ FIELDS: Mapping[str, KindIdentity] = {
             "optimizer": ALWAYS,
             "precision": "fp32",
             "seed": ALWAYS,
+            # Of a run that goes on where another ended; the model and the state are among the inputs.
+            "start_step": 0,
+            "start_row": 0,
+            "data_seed": None,
         },
         {"lr": _pretrain_lr},
     ),
@@ -130,9 +171,22 @@ FIELDS: Mapping[str, KindIdentity] = {
             "batch_size": ALWAYS,
             "max_steps": None,
             "args": ALWAYS,
+            "lora": None,
             "seed": ALWAYS,
         },
         {"args": _sft_args, "max_steps": _horizon},
+    ),
+    "dpo": KindIdentity(
+        stage_version("dpo"),
+        {
+            "prompt": ALWAYS,
+            "batch_size": ALWAYS,
+            "max_steps": None,
+            "args": ALWAYS,
+            "lora": None,
+            "seed": ALWAYS,
+        },
+        {"args": _dpo_args, "max_steps": _horizon},
     ),
     "grpo": KindIdentity(
         stage_version("grpo"),
@@ -140,12 +194,14 @@ FIELDS: Mapping[str, KindIdentity] = {
             "prompt": ALWAYS,
             "stop": (),
             "verifier": ALWAYS,
+            **_TIMEOUT,
             "rewards": ALWAYS,
             "num_generations": ALWAYS,
             "prompts_per_rollout": ALWAYS,
             "updates_per_rollout": 1,
             "rollouts": None,
             "args": ALWAYS,
+            "lora": None,
             "seed": ALWAYS,
         },
         {"args": _grpo_args, "verifier": _verifier, "rollouts": _horizon},
@@ -174,7 +230,13 @@ FIELDS: Mapping[str, KindIdentity] = {
     ),
     "score": KindIdentity(
         1,
-        {"verifier": ALWAYS, "k": ALWAYS, "num_samples": ALWAYS, "max_unverifiable": ALWAYS},
+        {
+            "verifier": ALWAYS,
+            "k": ALWAYS,
+            "num_samples": ALWAYS,
+            "max_unverifiable": ALWAYS,
+            **_TIMEOUT,
+        },
         {"verifier": _verifier},
     ),
     "bits_per_byte": KindIdentity(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from exc.compiler.build import Output
-from exc.compiler.rows import fewshot_output, rows_output, source_config, verifier_config
-from exc.compiler.seeds import derive
+from exc.compiler.derived import read_data
+from exc.compiler.rows import judging_config
+from exc.compiler.sampling import MODEL, num_blocks, num_exemplars, sample_config, sample_inputs
 from exc.compiler.world import World
+from exc.spec.cells import base_of
 from exc.spec.experiment import BitsPerByte, Evaluation, PassAtK
 
-MODEL = "model"  # the sub-folder of an artifact that holds a model
-BLOCK_SIZE = 16  # samples per problem in one sample job; more samples add blocks, so none is drawn twice
 BASE = "base"
 
 
@@ -39,51 +39,21 @@ def evaluate(world: World, name: str, evaluation: Evaluation, model: Measured) -
 
 
 def _pass_at_k(world: World, name: str, spec: PassAtK, model: Measured) -> Output:
-    rows = rows_output(world, spec.task, spec.split)
-    block_size = _block_size(spec)
-    num_fewshot = spec.num_fewshot.trained if model.output.job.trained else spec.num_fewshot.base
-    inputs = {"model": (model.output, MODEL), "rows": (rows, "")}
-    if num_fewshot:
-        inputs["fewshot"] = (fewshot_output(world, spec.task), "")
+    inputs = sample_inputs(world, spec, model.output)
+    num_fewshot = num_exemplars(spec, model.output)
     samples: dict[str, tuple[Output, str]] = {}
-    for block in range(-(-spec.num_samples // block_size)):
-        config = _sample_config(world, name, spec, num_fewshot, block)
+    for block in range(num_blocks(spec)):
+        config = sample_config(world, spec, num_fewshot, block)
         sample = _add(world, name, f"sample.{block}", "sample", config, inputs, model)
         samples[f"samples:{block}"] = (sample, "")
     config = world.once(("score", name), lambda: _score_config(world, spec))
-    return _add(world, name, "score", "score", config, {"rows": (rows, ""), **samples}, model)
-
-
-def _block_size(spec: PassAtK) -> int:
-    return 1 if spec.temperature == 0 else BLOCK_SIZE
-
-
-def _sample_config(world: World, name: str, spec: PassAtK, num_fewshot: int, block: int) -> Mapping[str, Any]:
-    task, root = world.spec.tasks[spec.task], world.spec.seed
-    shared = world.once(
-        ("sample", name, num_fewshot),
-        lambda: {
-            "prompt": task.prompt,
-            "stop": list(task.stop),
-            "num_fewshot": num_fewshot,
-            "fewshot_seed": derive(root, "fewshot", 0) if num_fewshot else None,
-            "limit": spec.limit,
-            "block_size": _block_size(spec),
-            "temperature": spec.temperature,
-            "top_p": spec.top_p,
-            "max_new_tokens": spec.max_new_tokens,
-        },
-    )
-    return world.once(
-        ("sample", name, num_fewshot, block),
-        lambda: {**shared, "block": block, "seed": derive(root, "sample", block)},
-    )
+    return _add(world, name, "score", "score", config, {"rows": inputs["rows"], **samples}, model)
 
 
 def _score_config(world: World, spec: PassAtK) -> dict[str, Any]:
     task = world.spec.tasks[spec.task]
     return {
-        "verifier": verifier_config(world, task),
+        **judging_config(world, task),
         "k": sorted(set(spec.k)),
         "num_samples": spec.num_samples,
         "max_unverifiable": task.max_unverifiable,
@@ -92,16 +62,17 @@ def _score_config(world: World, spec: PassAtK) -> dict[str, Any]:
 
 def _bits_per_byte(world: World, name: str, spec: BitsPerByte, model: Measured) -> Output:
     length = spec.sequence_length or world.spec.trunks[model.trunk].pretrain.sequence_length
+    data, read = world.once(("bits_per_byte", name), lambda: read_data(world, spec.data))
     config = world.once(
         ("bits_per_byte", name, length),
         lambda: {
-            "source": source_config(world, spec.data),
+            "source": data,
             "text": spec.text,
             "sequence_length": length,
             "limit_bytes": spec.limit,
         },
     )
-    inputs = {"model": (model.output, MODEL)}
+    inputs = {"model": (model.output, MODEL), **read}
     return _add(world, name, "bits_per_byte", "bits_per_byte", config, inputs, model)
 
 
@@ -117,7 +88,7 @@ def _add(
     draft = world.jobs.add(
         kind,
         f"{model.output.label}.{name}.{part}",
-        f"{name}.{kind}",
+        f"{base_of(name)}.{kind}",
         config,
         inputs,
         source=world.line("evaluations", name),

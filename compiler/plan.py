@@ -45,6 +45,10 @@ class Job:
     source: tuple[str, ...] = ()  # "file:line:column" of the spec lines it came from
     aliases: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short: a config is hundreds of lines."""
+        return f"<Job {self.id}: {self.kind} {self.identity[:12]}>"
+
     @property
     def artifact(self) -> str:
         return f"{self.kind}/{self.identity}"

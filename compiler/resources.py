@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exc.compiler.build import Draft
+from exc.spec.cells import includes
 from exc.spec.profiles import Profile
 
 DEFAULT_CPUS = 1
@@ -33,7 +34,7 @@ class Allotment:
     def _merged(self, facts: Mapping[str, str]) -> Resources:
         out: dict[str, Any] = {"cpus": DEFAULT_CPUS}
         for conditions, values in self._entries:
-            if conditions.items() <= facts.items():
+            if all(key in facts and includes(said, facts[key]) for key, said in conditions.items()):
                 out |= values
         return out
 

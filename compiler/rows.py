@@ -8,11 +8,13 @@ from typing import Any
 
 from exc.compiler.build import Output
 from exc.compiler.facts import FileFact
+from exc.compiler.reader import Reader
 from exc.compiler.world import World
 from exc.spec.data import Column, Split, Task
 
 PYTHON_VERIFIER = "python:"
 DEMONSTRATIONS = "demonstrations"
+PAIR = ("chosen", "rejected")
 FEWSHOT = "fewshot"  # what the job of a task's exemplar pool is called
 
 
@@ -53,52 +55,86 @@ def verifier_config(world: World, task: Task) -> dict[str, Any]:
     return {"kind": "python", "target": target, "code": world.facts.code[target]}
 
 
+def judging_config(world: World, task: Task) -> dict[str, Any]:
+    """A task's verifier, and for one that could hang how long a call may take, in seconds."""
+    verifier = verifier_config(world, task)
+    timeout = {"verifier_timeout": task.verifier_timeout} if verifier["kind"] == "python" else {}
+    return {"verifier": verifier, **timeout}
+
+
 def prompt_fields(template: str) -> list[str]:
     """The names a prompt template reads, in order of first use."""
     names = (name for _, name, _, _ in Formatter().parse(template) if name)
     return list(dict.fromkeys(names))
 
 
-def rows_output(world: World, task_name: str, split_name: str, *, demonstrations: bool = False) -> Output:
+def rows_output(
+    world: World,
+    task_name: str,
+    split_name: str,
+    *,
+    demonstrations: bool = False,
+    preferences: bool = False,
+    reader: Reader | None = None,
+) -> Output:
     """The job that reads a task's split: what its prompt reads, its answer, and the declared columns.
 
+    `reader` is the stage that reads it, which data sampled from a branch's own model depends on.
+
     Demonstrations that are not declared are read for those alone who ask, in a job of its own: whether some
-    recipe trains on them must not change what others read.
+    recipe trains on them must not change what others read. So are the two sides of preferences, which need
+    no answer.
     """
     task = world.spec.tasks[task_name]
     split = task.splits[split_name]
+    if preferences:
+        job_id = f"tasks/{task_name}/{split_name}.pairs"
+        return _rows(world, job_id, task_name, split, ("splits", split_name), PAIR, reader)
     apart = demonstrations and DEMONSTRATIONS not in split.columns
     job_id = f"tasks/{task_name}/{split_name}{f'.{DEMONSTRATIONS}' if apart else ''}"
-    return _rows(world, job_id, task_name, split, ("splits", split_name), (DEMONSTRATIONS,) if apart else ())
+    more = (DEMONSTRATIONS,) if apart else ()
+    return _rows(world, job_id, task_name, split, ("splits", split_name), more, reader)
 
 
-def fewshot_output(world: World, task_name: str) -> Output:
+def fewshot_output(world: World, task_name: str, *, reader: Reader | None = None) -> Output:
     """The job that reads a task's pool of exemplars."""
     split = world.spec.tasks[task_name].fewshot
     assert split is not None
-    return _rows(world, f"tasks/{task_name}.{FEWSHOT}", task_name, split, (FEWSHOT,), ())
+    return _rows(world, f"tasks/{task_name}.{FEWSHOT}", task_name, split, (FEWSHOT,), (), reader)
 
 
 def _rows(
-    world: World, job_id: str, task_name: str, split: Split, path: tuple[str, ...], more: tuple[str, ...]
+    world: World,
+    job_id: str,
+    task_name: str,
+    split: Split,
+    path: tuple[str, ...],
+    more: tuple[str, ...],
+    reader: Reader | None,
 ) -> Output:
+    # Data that is sampled from a model of a task is sampled on rows: the two need each other.
+    from exc.compiler.derived import placed, read_data
+
+    job_id = placed(world, split.data, reader, job_id)
     key = ("rows", job_id)
     if key not in world.memo:
+        data, inputs = read_data(world, split.data, reader)
         config = {
             "task": task_name,
             "split": path[-1],
-            "source": source_config(world, split.data),
+            "source": data,
             "columns": _columns(world.spec.tasks[task_name], split, more),
             "limit": split.limit,
         }
         source = world.line("tasks", task_name, *path)
-        world.memo[key] = world.jobs.final(world.jobs.add("rows", job_id, "rows", config, {}, source=source))
+        draft = world.jobs.add("rows", job_id, "rows", config, inputs, source=source)
+        world.memo[key] = world.jobs.final(draft)
     output: Output = world.memo[key]
     return output
 
 
 def _columns(task: Task, split: Split, more: tuple[str, ...]) -> dict[str, Any]:
-    names = [*prompt_fields(task.prompt), "answer", *more]
+    names = [*prompt_fields(task.prompt), *(() if more == PAIR else ("answer",)), *more]
     names.extend(name for name in split.columns if name not in names)
     declared = {name: split.columns.get(name) or Column(column=name) for name in names}
     return {name: {"column": column.column, "regex": column.regex} for name, column in declared.items()}

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
+from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.units import format_tokens
 
-Range = StepRange | TokenRange | FractionRange
+Range = StepRange | TokenRange | FractionRange | FactorRange
+
+TOKENS_PER_PARAMETER = 20  # of a compute-optimal run (arXiv 2203.15556)
 
 # More checkpoints than any study branches; far fewer than would fill the memory.
 MAX_POINTS = 100_000
@@ -53,15 +55,20 @@ class _Point:
     path: tuple[str | int, ...]
 
 
-def resolve(schedule: Schedule, total_steps: int, tokens_per_step: int) -> Resolution:
-    """The steps of a run of `total_steps` that a schedule means. Raises ScheduleError with all problems."""
+def resolve(
+    schedule: Schedule, total_steps: int, tokens_per_step: int, parameters: int | None = None
+) -> Resolution:
+    """The steps of a run of `total_steps` that a schedule means. Raises ScheduleError with all problems.
+
+    `parameters` are those of the model, which multiples of a compute-optimal run need.
+    """
     problems: list[Problem] = []
     if schedule == Schedule(snap=schedule.snap):
         raise ScheduleError(
             [Problem("missing-key", "the schedule asks for no step", (), "for example `[1000, 2000]`")]
         )
     found: dict[int, list[str]] = {}
-    for point in _points(schedule, total_steps, tokens_per_step, problems):
+    for point in _points(schedule, total_steps, tokens_per_step, parameters, problems):
         step = _snap(point, schedule.snap, total_steps, problems)
         if step is not None:
             asked = found.setdefault(step, [])
@@ -72,13 +79,19 @@ def resolve(schedule: Schedule, total_steps: int, tokens_per_step: int) -> Resol
     return Resolution(tuple((", ".join(found[step]), step) for step in sorted(found)))
 
 
-def _points(schedule: Schedule, total: int, per_step: int, problems: list[Problem]) -> Iterator[_Point]:
+def _points(
+    schedule: Schedule, total: int, per_step: int, parameters: int | None, problems: list[Problem]
+) -> Iterator[_Point]:
     for step, path in _values("steps", schedule.steps, problems):
         yield _Point(_number(step), step, path)
     for tokens, path in _values("tokens", schedule.tokens, problems):
         yield _Point(_tokens_text(tokens), tokens / per_step, path)
     for fraction, path in _values("fraction", schedule.fraction, problems):
         yield _Point(f"fraction {_number(fraction)}", fraction * total, path)
+    if parameters is not None:
+        optimal = Fraction(TOKENS_PER_PARAMETER * parameters, per_step)
+        for factor, path in _values("chinchilla", schedule.chinchilla, problems):
+            yield _Point(f"{_number(factor)}x chinchilla", factor * optimal, path)
     yield from _every(schedule, total, problems)
     for index, item in enumerate(schedule.include):
         at = {"first": 1, "last": total}.get(item, 0) if isinstance(item, str) else item

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from exc.compiler.data_readers import Place, sampled_references
 from exc.compiler.facts import Facts
 from exc.compiler.schedules import ScheduleError, resolve
 from exc.compiler.selection import is_planned, num_replicates
@@ -16,7 +17,7 @@ from exc.spec.recipes import Grpo, Merge, Stage, Trained
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 
-Place = tuple[str, int]  # a recipe and the index of a stage in it
+__all__ = ["Place", "Scope"]
 
 
 @dataclass
@@ -67,7 +68,10 @@ class Scope:
                 yield (recipe, index), stage
 
     def references(self) -> Iterator[tuple[Path, Place | None, ModelRef]]:
-        """Every model reference, with the stage that reads it; None: a contrast."""
+        """Every model reference, with the stage that reads it; None: a contrast.
+
+        That of sampled data comes once for each stage that reads the data, or with NO_STAGE.
+        """
         for place, stage in self.stages():
             path: Path = ("recipes", *place)
             if stage.from_ is not None:
@@ -75,6 +79,7 @@ class Scope:
             if isinstance(stage.body, Merge):
                 for index, ref in enumerate(stage.body.of):
                     yield (*path, "merge", "of", index), place, ref
+        yield from sampled_references(self.spec)
         for index, contrast in enumerate(self.spec.report.contrasts):
             yield ("report", "contrasts", index, "a"), None, contrast.a
             yield ("report", "contrasts", index, "b"), None, contrast.b

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exc.compiler.rows import file_configs, verifier_config
+from exc.compiler.rows import file_configs, judging_config
 from exc.compiler.selection import Branch, seed_of
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
-from exc.spec.recipes import Body, Command, Grpo, Merge, Sft
+from exc.spec.recipes import Body, Command, Dpo, Grpo, Merge, Sft
 
 
 def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
@@ -28,14 +28,24 @@ def _shared_config(world: World, body: Body) -> dict[str, Any]:
         return {"run": body.run, "files": file_configs(world, body.files), "leaves": body.leaves}
     if isinstance(body, Sft):
         fields = body.model_dump(include={"demonstrations", "batch_size", "max_steps"})
-        return _prompting(world, body.task) | fields | {"args": resolve_args("sft", body.args)}
+        return _prompting(world, body.task) | fields | _trainer("sft", body)
+    if isinstance(body, Dpo):
+        prompt = {"prompt": world.spec.tasks[body.task].prompt}
+        return prompt | body.model_dump(include={"batch_size", "max_steps"}) | _trainer("dpo", body)
     if isinstance(body, Grpo):
         task = world.spec.tasks[body.task]
-        judged = {"verifier": verifier_config(world, task), "rewards": task.rewards.model_dump()}
+        judged = {**judging_config(world, task), "rewards": task.rewards.model_dump()}
+        judged["max_unverifiable"] = task.max_unverifiable
         counts = {"num_generations", "prompts_per_rollout", "updates_per_rollout", "rollouts"}
         fields = body.model_dump(include=counts)
-        return _prompting(world, body.task) | judged | fields | {"args": resolve_args("grpo", body.args)}
+        return _prompting(world, body.task) | judged | fields | _trainer("grpo", body)
     raise TypeError(f"no config for {type(body).__name__}")
+
+
+def _trainer(kind: str, body: Sft | Grpo | Dpo) -> dict[str, Any]:
+    """Every field of the TRL config, and the adapters where there are some."""
+    adapters = {} if body.lora is None else {"lora": body.lora.model_dump(mode="json")}
+    return {"args": resolve_args(kind, body.args), **adapters}
 
 
 def _prompting(world: World, task: str) -> dict[str, Any]:

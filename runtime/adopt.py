@@ -19,7 +19,8 @@ from exc.runtime.adoption import FOLDER, Adoption
 from exc.runtime.attempts import utc_now
 from exc.runtime.files import digest_file, write_json
 from exc.runtime.lease import Lease, acquire
-from exc.runtime.outputs import find_job, is_done, link_results
+from exc.runtime.lineage import named_artifact
+from exc.runtime.outputs import is_done, link_results
 from exc.runtime.store import RECORD, Store
 
 METRICS = "metrics.json"
@@ -52,7 +53,7 @@ def adopt(plan: Plan, name: str, path: Path, store: Store, said: Statement) -> A
     there are more. The folder of an artifact of another store will do. Nothing is written unless all is right.
     Raises AdoptError, LookupError for an unknown job, and OSError.
     """
-    job, step, identity = target(plan, name)
+    job, step, identity = _target(plan, name)
     label = job.id if step is None else f"{job.id}@{step}"
     _refuse_present(store, job, identity, label)
     lease = acquire(store.work_path(job.work_key), job.id)
@@ -75,19 +76,13 @@ def adopt(plan: Plan, name: str, path: Path, store: Store, said: Statement) -> A
     return adoption
 
 
-def target(plan: Plan, name: str) -> tuple[Job, int | None, str]:
-    """The job, kept step and artifact identity that a name means. Raises AdoptError or LookupError."""
-    job_name, at, step_text = name.rpartition("@")
-    if not at or name in plan.by_id:
-        job = find_job(plan, name)
-        if len(job.kept) > 1:
-            steps = ", ".join(f"{job.id}@{step}" for step in job.kept)
-            raise AdoptError(f"{job.id} keeps several steps; name one: {steps}")
-        return job, next(iter(job.kept), None), next(iter(job.kept.values()), job.identity)
-    job = find_job(plan, job_name)
-    if not step_text.isdigit() or int(step_text) not in job.kept:
-        raise AdoptError(f"{job.id} keeps {', '.join(map(str, job.kept)) or 'no steps'}, not {step_text}")
-    return job, int(step_text), job.kept[int(step_text)]
+def _target(plan: Plan, name: str) -> tuple[Job, int | None, str]:
+    """As `named_artifact`, but one of several kept steps has to be named. Raises AdoptError or LookupError."""
+    job, step, identity = named_artifact(plan, name)
+    if len(job.kept) > 1 and not name.endswith(f"@{step}"):
+        steps = ", ".join(f"{job.id}@{step}" for step in job.kept)
+        raise AdoptError(f"{job.id} keeps several steps; name one: {steps}")
+    return job, step, identity
 
 
 def _refuse_present(store: Store, job: Job, identity: str, label: str) -> None:

@@ -19,7 +19,7 @@ from exc.runtime.outputs import Present
 from exc.runtime.owner import Owner
 from exc.runtime.ready import needed_jobs
 from exc.runtime.requests import ask_to_cancel
-from exc.runtime.selecting import find_jobs, jobs_of_recipe, jobs_of_trunk
+from exc.runtime.selecting import find_jobs, find_one, is_pattern, jobs_of_recipe, jobs_of_trunk
 from exc.runtime.state import JobState, job_states
 from exc.runtime.store import Store
 
@@ -74,7 +74,7 @@ def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
     open_jobs = [job for job in named if not present.done(job)]
     needed = needed_jobs(plan, present)
     spared = _spared(open_jobs, needed, present) if wish.recipe or wish.trunk else {}
-    chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word != "unneeded"]
+    chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word not in ("unneeded", "cancelled")]
     if chosen:
         ask_to_cancel(store, wish.text(), chosen)
     stopping = {}
@@ -102,7 +102,9 @@ def _named(plan: Plan, wish: Wish) -> list[Job]:
         return jobs_of_recipe(plan, wish.recipe)
     if wish.trunk:
         return jobs_of_trunk(plan, wish.trunk)
-    return find_jobs(plan, wish.job) if wish.job else list(plan.jobs)
+    if not wish.job:
+        return list(plan.jobs)
+    return find_jobs(plan, wish.job) if is_pattern(wish.job) else [find_one(plan, wish.job)]
 
 
 def _spared(chosen: Sequence[Job], needed: Sequence[Job], present: Present) -> dict[str, str]:

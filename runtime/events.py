@@ -49,15 +49,24 @@ class EventWriter:
 
 
 class EventTail:
-    """Reads what was appended since the last read. Lines that are torn or no events are passed over."""
+    """Reads what was appended since the last read. Lines that are torn or no events are passed over.
 
-    def __init__(self, path: Path) -> None:
+    `last_bytes` is how much of what is there at first is read, by default all; a file that shrinks is read anew.
+    """
+
+    def __init__(self, path: Path, last_bytes: int | None = None) -> None:
         self._path = path
         self._offset = 0
+        self._last_bytes = last_bytes
 
     def read(self) -> list[Event]:
         try:
             with self._path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                if self._last_bytes is not None:
+                    self._offset, self._last_bytes = max(0, size - self._last_bytes), None
+                if size < self._offset:
+                    self._offset = 0
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:

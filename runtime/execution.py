@@ -14,6 +14,7 @@ from typing import Any
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.adoption import inherited
+from exc.runtime import trackers
 from exc.runtime.attempts import Attempt, Failure, utc_now
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.environment import describe_device, describe_environment, git_commit, prepare_process
@@ -26,7 +27,7 @@ from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
 
 # Kinds that compute on the GPU where there is one.
-_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "sample", "bits_per_byte"})
+_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "dpo", "sample", "bits_per_byte"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Execution:
         self.began, self.clock = utc_now(), time.monotonic()
         self.events = EventWriter(self.attempt.events)
         self.events.emit("start", job=self.job.id)
+        tracking = trackers.start(self.plan, self.job, self.store, self.root, self.attempt)
         try:
             ending = self._guarded()
             if ending.failure is None:
@@ -65,6 +67,7 @@ class Execution:
             return ending
         finally:
             self.events.close()
+            trackers.let_finish(tracking)
 
     def _guarded(self) -> Ending:
         try:

@@ -72,7 +72,9 @@ def unexplained(code: int, oom: str | None) -> Failure:
         return Failure("error", f"crashed with signal {-code} ({name}), in code that is not Python")
     said = f"killed by signal {-code} ({name}), which exc did not send"
     if code == -signal.SIGKILL:
-        said += "; if memory ran out the kernel may have done it, but it has not said so where exc can read it"
+        said += (
+            "; if memory ran out the kernel may have done it, but it has not said so where exc can read it"
+        )
     return Failure("killed", said)
 
 

@@ -6,12 +6,14 @@ import os
 import select
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from exc.compiler.plan import Job, Plan, PlanError, read_plan
 from exc.runtime.attempts import Attempt, new_attempt
 from exc.runtime.execution import Ending, Execution
+from exc.runtime.failures import EXIT_DISK, classify
 from exc.runtime.lease import Holder, Lease, acquire
 from exc.runtime.outputs import find_job, is_done, link_results, missing_needs
 from exc.runtime.places import find_plan_folder, find_store, spec_root
@@ -45,9 +47,19 @@ def run_job(plan: Plan, job_id: str, store: Store, root: Path) -> int:
     """Do one job, or see that it is done. `root` is the spec's folder. Run it from the main thread.
 
     Raises LookupError for an unknown id; every failure of the job itself is told, recorded, and in the
-    exit code.
+    exit code, which is 74 if the disk is so full that it cannot be recorded.
     """
     job = find_job(plan, job_id)
+    try:
+        return _run(plan, job, store, root)
+    except OSError as error:  # of the store: what a stage raises is caught where it is called
+        failure = classify(error)
+        with suppress(OSError):
+            print(f"{job.id}: failed ({failure.kind}): {failure.message}", file=sys.stderr, flush=True)
+        return EXIT_DISK if failure.kind == "disk" else EXIT_FAILED
+
+
+def _run(plan: Plan, job: Job, store: Store, root: Path) -> int:
     stop = StopFlag()
     stop.install()
     follow_submitter()
@@ -67,7 +79,8 @@ def run_job(plan: Plan, job_id: str, store: Store, root: Path) -> int:
             return _already_done(plan, job, store)
         return _attempt(plan, job, store, root, stop, lease)
     finally:
-        lease.release()
+        with suppress(OSError):  # of a full disk; it is free in any case once this process is gone
+            lease.release()
 
 
 def _already_done(plan: Plan, job: Job, store: Store) -> int:
@@ -136,10 +149,10 @@ def _conclude(attempt: Attempt, voice: Voice, ending: Ending, stop: StopFlag, se
     else:
         code = 0
         voice.say(f"done in {seconds:.1f} s")
-    try:
-        attempt.end(code, ending.failure)
-    except OSError as error:
-        voice.hint(f"{attempt.path}: could not record the end: {error}")
+    if not attempt.end(code, ending.failure):
+        voice.hint(f"{attempt.path}: the end could not be recorded")
+        if ending.failure is not None and ending.failure.kind == "disk":
+            code = EXIT_DISK
     if ending.failure is not None and ending.failure.kind != "error":
         voice.log(ending.trace)  # after the record, which keeps the last lines: here the message says it all
     return code
@@ -158,7 +171,7 @@ class Voice:
     _quiet_until: float = 0.0
 
     def say(self, text: str) -> None:
-        print(f"{self.job.id}: {text}", flush=True)
+        self._print(text)
         if self.by_hand:
             self.log(f"{self.job.id}: {text}\n")
 
@@ -166,20 +179,22 @@ class Voice:
         """A line that the next one makes stale: shown at most every few seconds, and not logged by hand."""
         if time.monotonic() >= self._quiet_until:
             self._quiet_until = time.monotonic() + _PROGRESS_EVERY_S
-            print(f"{self.job.id}: {text}", flush=True)
+            self._print(text)
 
     def hint(self, text: str) -> None:
         """For the person at the terminal alone."""
         if self.by_hand:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        with suppress(OSError):  # the log lies on a full disk
             print(f"{self.job.id}: {text}", flush=True)
 
     def log(self, text: str) -> None:
         """Into the log alone."""
-        try:
-            with self.attempt.log.open("a", encoding="utf-8") as file:
-                file.write(text)
-        except OSError:
-            pass  # a full disk must not hide what the job failed of
+        # A full disk must not hide what the job failed of.
+        with suppress(OSError), self.attempt.log.open("a", encoding="utf-8") as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from exc.runtime.stages import STAGES
 
 # Kinds whose processes spend seconds on importing torch and transformers.
-HEAVY = frozenset({"pretrain", "sft", "grpo", "merge", "sample", "bits_per_byte", "tokenizer", "tokens"})
+HEAVY = frozenset({"pretrain", "sft", "grpo", "dpo", "merge", "sample", "bits_per_byte", "tokenizer", "tokens"})
 
 _MODEL = (
     "torch",
@@ -30,6 +30,7 @@ _TRAINER = (*_MODEL, "accelerate", "transformers.trainer", "torch.optim.adamw", 
 _MODULES: dict[str, tuple[str, ...]] = {
     "pretrain": _TRAINER,
     "sft": (*_TRAINER, "datasets", "trl.trainer.sft_trainer"),
+    "dpo": (*_TRAINER, "datasets", "trl.trainer.dpo_trainer"),
     "grpo": (*_TRAINER, "datasets", "trl.trainer.grpo_trainer"),
     "sample": (*_MODEL, "exc.runtime.stages.generate"),
     "bits_per_byte": _MODEL,

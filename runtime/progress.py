@@ -10,19 +10,23 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure
+from exc.runtime.failure_text import failure_block, width_of
+from exc.runtime.failures import is_disk
 from exc.runtime.forecast import Forecast
 from exc.runtime.lease import Holder
 from exc.runtime.reporter import Outcome
-from exc.runtime.wording import clock, cure, duration, here, plan_command, plural
+from exc.runtime.room import free_bytes
+from exc.runtime.wording import clock, duration, here, plan_command, plural
+from exc.spec.units import format_bytes
 
 _REFRESH_PER_S = 4
-_MAX_BLOCKED_NAMED = 3
 
 
 @dataclass
@@ -53,6 +57,7 @@ class TerminalReporter:
         self._running: dict[str, Shown] = {}
         self._live: Live | None = None
         self._stopping = ""
+        self._said_no_room = False
 
     # Reporter
 
@@ -93,7 +98,7 @@ class TerminalReporter:
         who = f"process {holder.owner.pid} on {holder.owner.host}" if holder.owner else "another process"
         self._running[job.id] = Shown(job, time.monotonic(), note=f"run by {who}")
         if self._live is None:
-            self._say(f"waiting for {job.id}, which is run by {who}")
+            self._say(f"waiting for {escape(job.id)}, which is run by {who}")
 
     def progress(self, job: Job, event: Mapping[str, Any]) -> None:
         if event["event"] == "progress" and job.id in self._running:
@@ -108,7 +113,7 @@ class TerminalReporter:
             self._forecast.learn(job, seconds)
         took = "elsewhere" if elsewhere else f"in {duration(seconds)}"
         width = len(str(len(self._jobs)))
-        line = f"[green]done[/] {self._num_done:>{width}}/{len(self._jobs)} {job.id} [dim]{took}[/]"
+        line = f"[green]done[/] {self._num_done:>{width}}/{len(self._jobs)} {escape(job.id)} [dim]{took}[/]"
         self._say(line)
 
     def failed(self, job: Job, failure: Failure, attempt: Attempt, blocked: Sequence[Job]) -> None:
@@ -116,18 +121,35 @@ class TerminalReporter:
         self._num_failed += 1
         for other in (job, *blocked):
             self._waiting.pop(other.id, None)
-        block = failure_block(job.id, failure, attempt, self._plan, self._plan_folder, blocked)
-        self._console.print(block, soft_wrap=True)
+        place = (self._plan, self._plan_folder)
+        block = failure_block(job.id, failure, attempt, *place, blocked, width_of(self._console))
+        self._print(block)
+
+    def retrying(self, job: Job, failure: Failure, wait_s: float) -> None:
+        self._running.pop(job.id, None)
+        self._waiting[job.id] = job
+        when = f"is tried again in {duration(wait_s)}" if wait_s else "goes on now"
+        first = failure.message.splitlines()[0]
+        self._print(Text.assemble((failure.kind, "yellow"), f" {job.id}, which {when}: {first}"))
+
+    def no_room(self, folder: Path) -> None:
+        if not self._said_no_room:
+            self._said_no_room = True
+            free = format_bytes(free_bytes(folder) or 0, 2)
+            self._say(
+                f"[red]the disk is full[/]: {free} are free where {here(folder)} is; nothing is started that "
+                "does not fit, and what runs goes on"
+            )
 
     def stopped(self, job: Job) -> None:
         self._running.pop(job.id, None)
-        self._say(f"[yellow]stopped[/] {job.id}, which goes on when it is run again")
+        self._say(f"[yellow]stopped[/] {escape(job.id)}, which goes on when it is run again")
 
     def cancelled(self, job: Job, blocked: Sequence[Job]) -> None:
         for other in (job, *blocked):
             self._waiting.pop(other.id, None)
         if self._running.pop(job.id, None) is not None:
-            self._say(f"[yellow]cancelled[/] {job.id}, which keeps what it saved")
+            self._say(f"[yellow]cancelled[/] {escape(job.id)}, which keeps what it saved")
 
     def stopping(self, running: int, *, now: bool) -> None:
         if now:
@@ -144,7 +166,7 @@ class TerminalReporter:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        self._console.print(self._summary(outcome), soft_wrap=True)
+        self._print(self._summary(outcome))
 
     def close(self) -> None:
         """Give the terminal back, however the run ended."""
@@ -155,7 +177,14 @@ class TerminalReporter:
     # Rendering
 
     def _say(self, markup: str) -> None:
-        self._console.print(markup, highlight=False, soft_wrap=True)
+        self._print(markup)
+
+    def _print(self, what: str | Text) -> None:
+        try:
+            self._console.print(what, highlight=False, soft_wrap=True)
+        except OSError as error:
+            if not is_disk(error):  # output to a file on a full disk is lost, and the run goes on
+                raise
 
     def _slots_text(self) -> str:
         return plural(self._slots, "slot")
@@ -193,7 +222,10 @@ class TerminalReporter:
         for shown in list(self._running.values()):
             step = _step_text(shown.progress)
             table.add_row(
-                shown.job.id, step, shown.note or _measure_text(shown.progress), clock(now - shown.began)
+                escape(shown.job.id),
+                step,
+                shown.note or _measure_text(shown.progress),
+                clock(now - shown.began),
             )
         return table
 
@@ -230,27 +262,6 @@ class TerminalReporter:
         text.append("\nto go on: " if outcome.exit_code else "\nnext: ")
         text.append(plan_command("submit" if outcome.exit_code else "report", self._plan_folder), "bold")
         return text
-
-
-def failure_block(
-    job_id: str, failure: Failure, attempt: Attempt, plan: Plan, plan_folder: Path, blocked: Sequence[Job]
-) -> Text:
-    """A failed job: its class and message, what it holds up, where its log is, and how to go on."""
-    text = Text(no_wrap=False)
-    text.append("failed", "bold red")
-    text.append(f" {job_id} ", "bold")
-    text.append(f"({failure.kind})")
-    for line in failure.message.splitlines():
-        text.append(f"\n  {line}")
-    if blocked:
-        named = ", ".join(other.id for other in blocked[:_MAX_BLOCKED_NAMED])
-        more = len(blocked) - _MAX_BLOCKED_NAMED
-        text.append(
-            f"\n  holds up {plural(len(blocked), 'job')}: {named}{f' and {more} more' if more > 0 else ''}"
-        )
-    text.append(f"\n  log: {here(attempt.log)}", "dim")
-    text.append(f"\n  {cure(failure.kind, plan, plan_folder)}", "dim")
-    return text
 
 
 def _step_text(progress: Mapping[str, Any]) -> str:

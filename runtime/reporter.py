@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from exc.compiler.plan import Job, Plan
@@ -24,12 +25,15 @@ class Outcome:
     cancelled: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     stopped: bool = False  # someone asked for the end
+    no_room: bool = False  # jobs were not started because the disk is full
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed, 130 interrupted or cancelled."""
+        """0 all done, 1 something failed, 3 the disk is full, 130 interrupted or cancelled."""
         if self.stopped:
             return 130
+        if self.no_room or (self.failed and {failure.kind for failure, _ in self.failed.values()} == {"disk"}):
+            return 3
         if self.failed or self.blocked or self.interrupted or self.unstarted:
             return 1
         return 130 if self.cancelled else 0
@@ -54,6 +58,12 @@ class Reporter(Protocol):
     def done(self, job: Job, seconds: float, *, elsewhere: bool) -> None: ...
 
     def failed(self, job: Job, failure: Failure, attempt: Attempt, blocked: Sequence[Job]) -> None: ...
+
+    def retrying(self, job: Job, failure: Failure, wait_s: float) -> None:
+        """The job failed of what may be gone by now, or can go on: it is started again after so many seconds."""
+
+    def no_room(self, folder: Path) -> None:
+        """A job is not started because the disk of this folder is full. May be told again and again."""
 
     def stopped(self, job: Job) -> None:
         """The job saved what it had and ended."""

@@ -37,6 +37,7 @@ class ResultRow:
     artifact: str
     missing: str  # "" when the score is there
     adopted: tuple[str, ...] = ()  # what of it was made elsewhere, a sentence each; job and artifact may be ""
+    problems: int | None = None  # behind an adopted number, where it was said
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,6 +87,7 @@ def _adopted_rows(plan: Plan, store: Store) -> list[ResultRow]:
             metrics={entry.point.metric: entry.point.value},
             **{"job": "", "artifact": "", "missing": ""},
             adopted=(entry.adoption.text(),),
+            problems=entry.point.problems,
         )
         for entry in adopted_points(plan, store)
     ]
@@ -138,7 +140,7 @@ def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[
         model += f" {_DAGGER}" if row.adopted else ""
         values = [_number(row.metrics.get(m)) for m in metrics]
         why = [Text(row.missing)] if lacks else []
-        table.add_row(model, *(names[axis] for axis in axes), *values, *why)
+        table.add_row(Text(model), *(Text(names[axis]) for axis in axes), *values, *why)
     return table
 
 

@@ -32,9 +32,13 @@ def place_of(name: str) -> Place:
     parts = name.split("/")
     if len(parts) >= _BRANCH_PARTS and parts[3][:1] == "r" and parts[3][1:].isdigit():
         return Place(parts[0], parts[1], parts[2], parts[3][1:])
-    if len(parts) == 3 and parts[1] == "pretrain":  # noqa: PLR2004
+    if len(parts) == 3 and parts[1] == "pretrain":
         return Place(parts[0], parts[2].split(".")[0], "base" if "." in parts[2] else "")
     return Place(parts[0]) if len(parts) > 1 and parts[0] not in ("tasks", "data") else Place()
+
+
+def is_pattern(wanted: str) -> bool:
+    return any(sign in wanted for sign in "*?")
 
 
 def names_of(job: Job) -> Iterator[str]:
@@ -49,7 +53,7 @@ def find_jobs(plan: Plan, wanted: str) -> list[Job]:
     """
     if wanted in plan.by_id:
         return [plan.job(wanted)]
-    if any(sign in wanted for sign in "*?"):
+    if is_pattern(wanted):
         # Brackets stand in names of matrix cells, and mean themselves.
         pattern = wanted.replace("[", "[[]")
         found = [job for job in plan.jobs if any(fnmatchcase(name, pattern) for name in names_of(job))]
@@ -65,8 +69,10 @@ def find_jobs(plan: Plan, wanted: str) -> list[Job]:
 def find_one(plan: Plan, wanted: str) -> Job:
     """The one job that is meant. Raises LookupError if there is none, or more than one, naming them."""
     found = find_jobs(plan, wanted)
-    if len(found) == 1:
-        return found[0]
+    first = min(found, key=lambda job: len(job.id))
+    # Evaluations are named after the job whose model they measure: that job is the one meant.
+    if all(job is first or job.id.startswith(f"{first.id}.") for job in found):
+        return first
     named = "".join(f"\n  {job.id}" for job in found[:_MOST_NAMED])
     more = f"\n  and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     raise LookupError(f"{wanted} could be {len(found)} jobs:{named}{more}")

@@ -12,12 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from exc.compiler.plan import Plan
+from exc.runtime.adoption import adopted_artifacts
 from exc.runtime.execution import progress_text
-from exc.runtime.progress import failure_block
+from exc.runtime.failure_text import failure_block, width_of
+from exc.runtime.room import RESERVE_BYTES, free_bytes
 from exc.runtime.state import WORDS, JobState, Word, job_states
 from exc.runtime.store import Store
 from exc.runtime.submitters import submitters
-from exc.runtime.wording import plan_command, plural, submit_command
+from exc.runtime.wording import here, plan_command, plural, submit_command
+from exc.spec.units import format_bytes
 
 _STYLES: Mapping[Word, str] = {
     "done": "green",
@@ -29,7 +32,6 @@ _STYLES: Mapping[Word, str] = {
     "blocked": "magenta",
     "unneeded": "dim",
 }
-_LOG_LINES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,14 @@ def status_json(plan: Plan, store: Store) -> dict[str, Any]:
         "classes": [{"class": row.cls, "kind": row.kind, "counts": dict(row.counts)} for row in rows],
         "submitters": [one.to_json() for one in submitters(store, plan.experiment)],
         "jobs": [{"id": job_id, **_state_json(state)} for job_id, state in states.items()],
+        "adopted": adopted_jobs(plan, store),
     }
+
+
+def adopted_jobs(plan: Plan, store: Store) -> list[str]:
+    """Jobs that are done, or partly, because a result from elsewhere was adopted for them."""
+    adopted = adopted_artifacts(plan, store)
+    return [job.id for job in plan.jobs if any(ref in adopted for ref in job.artifacts())]
 
 
 def _state_json(state: JobState) -> dict[str, Any]:
@@ -94,9 +103,26 @@ def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) 
     failed = [(job_id, state) for job_id, state in states.items() if state.word == "failed"]
     for job_id, state in failed:
         console.print()
-        console.print(_failure_text(job_id, state, plan, plan_folder, states), soft_wrap=True)
+        blocked = [job for job in plan.jobs if states[job.id].blocked_by == job_id]
+        assert state.failure is not None
+        assert state.attempt is not None
+        what, width = (job_id, state.failure, state.attempt), width_of(console)
+        block = failure_block(*what, plan, plan_folder, blocked, width, with_log=True)
+        console.print(block, soft_wrap=True)
+    free = free_bytes(store.root)
+    if failed:
+        console.print()
+    if free is not None and free < RESERVE_BYTES:
+        console.print(
+            f"the disk is full: {format_bytes(free, 2)} free where {here(store.root)} is",
+            style="red",
+            highlight=False,
+        )
     for submitter in submitters(store, plan.experiment):
         console.print(submitter.text(), highlight=False, soft_wrap=True)
+    if adopted := adopted_jobs(plan, store):
+        names = ", ".join(adopted[:3]) + (", ..." if len(adopted) > 3 else "")
+        console.print(f"adopted, not computed here: {plural(len(adopted), 'job')} ({names})", soft_wrap=True)
     console.print(_last_line(rows, plan_folder), soft_wrap=True)
     return 1 if failed else 0
 
@@ -123,21 +149,6 @@ def _running_text(job_id: str, state: JobState) -> Text:
         text.append(f"  {progress_text(state.progress)}")
     if state.holder is not None and state.holder.owner is not None:
         text.append(f"  process {state.holder.owner.pid} on {state.holder.owner.host}", "dim")
-    return text
-
-
-def _failure_text(
-    job_id: str, state: JobState, plan: Plan, plan_folder: Path, states: Mapping[str, JobState]
-) -> Text:
-    assert state.failure is not None
-    assert state.attempt is not None
-    blocked = [job for job in plan.jobs if states[job.id].blocked_by == job_id]
-    text = failure_block(job_id, state.failure, state.attempt, plan, plan_folder, blocked)
-    lines = state.attempt.read().get("failure", {}).get("log_lines") or []
-    said = {f"{job_id}: failed ({state.failure.kind}): {state.failure.message}".splitlines()[0]}
-    said.update(state.failure.message.splitlines())
-    for line in [line for line in lines if line not in said][-_LOG_LINES_SHOWN:]:
-        text.append(f"\n  | {line}", "dim")
     return text
 
 

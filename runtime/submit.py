@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from exc.compiler.plan import Plan
-from exc.runtime.backends.slots import usable_cpus, usable_gpus
+from exc.runtime.backends.inventory import choose_gpus
+from exc.runtime.backends.slots import usable_cpus
+from exc.runtime.failures import is_disk
 from exc.runtime.outputs import Present, link_results
 from exc.runtime.progress import TerminalReporter
 from exc.runtime.ready import needed_jobs
@@ -16,7 +19,7 @@ from exc.runtime.registry import register
 from exc.runtime.requests import lift
 from exc.runtime.store import Store
 from exc.runtime.submitters import Submitting, submitters
-from exc.runtime.wording import plural
+from exc.runtime.wording import cure, plural
 
 EXIT_ENVIRONMENT = 3
 
@@ -28,16 +31,40 @@ def submit(
     *,
     console: Console,
     slots: int | None = None,
+    gpus: int | None = None,
     log: str = "",
     under_way: Callable[[], None] | None = None,
 ) -> int:
     """Run what a plan still needs and wait for it; gives the exit code.
 
     0 all done, 1 a job failed, 3 this machine is at fault, 130 interrupted or cancelled. `slots` are CPU
-    slots; left out, the profile says, else all CPUs that this process may use. `log` is the file that takes
+    slots, `gpus` how many GPUs; left out, the profile says, else all there are. `log` is the file that takes
     the output of a submit in the background, `under_way` is called when the first jobs were started.
     What was cancelled before runs again.
     """
+    if gpus is None:
+        gpus = plan.profile.get("gpus")
+    try:
+        return _submit(plan, plan_folder, store, console, slots, gpus, log, under_way)
+    except OSError as error:
+        said = f"error: {error.filename or store.root}: {error.strerror or error}"
+        if is_disk(error):
+            said += "\n" + ": ".join(cure("disk", plan, plan_folder))
+        with suppress(OSError):  # the output may lie on that disk, too
+            console.print(said, style="red", highlight=False, markup=False, soft_wrap=True)
+        return EXIT_ENVIRONMENT
+
+
+def _submit(
+    plan: Plan,
+    plan_folder: Path,
+    store: Store,
+    console: Console,
+    slots: int | None,
+    gpus: int | None,
+    log: str,
+    under_way: Callable[[], None] | None,
+) -> int:
     register(plan, plan_folder, store)  # before looking, so that what is found there stays
     present = Present(plan, store)
     for job in plan.jobs:
@@ -59,13 +86,9 @@ def submit(
         if lifted := lift(store, needed):
             said = f"{plural(len(lifted), 'job')} had been cancelled, and will run again"
             console.print(said, highlight=False, soft_wrap=True)
-        with Submitting(store, plan.experiment, cpus=cpus, gpus=len(usable_gpus()), log=log):
-            return run_local(plan, plan_folder, store, reporter, cpus).exit_code
-    except OSError as error:
-        reporter.close()
-        said = f"error: {error.filename or store.root}: {error.strerror or error}"
-        console.print(said, style="red", highlight=False, markup=False, soft_wrap=True)
-        return EXIT_ENVIRONMENT
+        devices = choose_gpus(gpus)
+        with Submitting(store, plan.experiment, cpus=cpus, gpus=len(devices), log=log):
+            return run_local(plan, plan_folder, store, reporter, cpus, devices).exit_code
     finally:
         reporter.close()
 

@@ -54,13 +54,13 @@ def compile_command(plan: Plan, plan_folder: Path) -> str:
     return shlex.join(words)
 
 
-def cure(kind: str, plan: Plan, plan_folder: Path) -> str:
-    """What to do after a failure of this class, as one command and when to give it."""
+def cure(kind: str, plan: Plan, plan_folder: Path) -> tuple[str, str]:
+    """What to do after a failure of this class: when to give the one command that goes on, and that."""
     policy = policy_of(kind)
     command = submit_command(plan_folder)
     if policy.after == MENDED:
         command = f"{compile_command(plan, plan_folder)} && {command}"
-    return f"{policy.advice}: {command}"
+    return policy.advice, command
 
 
 def here(path: Path) -> str:

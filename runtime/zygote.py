@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.environment import OFFLINE, THREADS, fresh_randomness
+from exc.runtime.failures import EXIT_DISK, is_disk
 from exc.runtime.stopping import leave
 
 MAX_PACKET = 1 << 16  # bytes
@@ -49,6 +50,10 @@ def _prepare(hello: dict[str, Any]) -> None:
     _State.plan = read_plan(Path(hello["plan"]))
     _State.run_job = job.run_job
     preload(["exc.compiler.identity", "exc.runtime.execution", *hello["modules"]])
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        # A child could not choose its own GPUs any more: scripts do the work.
+        sys.exit("a module that jobs need has touched the GPU while it was imported")
     # What is there now will be there for good: children need not look at it, nor copy its pages.
     gc.collect()
     gc.freeze()
@@ -128,6 +133,9 @@ def _child(request: dict[str, Any], starting: int) -> None:
         code = _State.run_job(
             _State.plan, request["job"], Store(Path(request["store"])), Path(request["root"])
         )
+    except OSError as error:
+        code = EXIT_DISK if is_disk(error) else 1
+        traceback.print_exc()
     except BaseException:
         traceback.print_exc()
     finally:

@@ -20,11 +20,12 @@ Role = Literal["owned", "execution", "result"]
 
 # What a stage says beside its `args`.
 STAGE_KEYS: dict[str, tuple[str, ...]] = {
-    "sft": ("task", "split", "demonstrations", "batch_size", "max_steps", "keep"),
+    "sft": ("task", "split", "demonstrations", "batch_size", "max_steps", "keep", "lora"),
     "grpo": (
         *("task", "split", "num_generations", "prompts_per_rollout"),
-        *("updates_per_rollout", "rollouts", "keep"),
+        *("updates_per_rollout", "rollouts", "keep", "lora"),
     ),
+    "dpo": ("task", "split", "batch_size", "max_steps", "keep", "lora"),
 }
 
 _EXECUTION = (
@@ -102,6 +103,15 @@ _OWNED_OF: dict[str, dict[str, str]] = {
     "sft": {
         "max_steps": "write it beside `args`, not in it",
         "num_train_epochs": "write `max_steps` beside `args`: an epoch is demonstrations / `batch_size`",
+        "per_device_train_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
+        "gradient_accumulation_steps": "write `batch_size` beside `args`" + _MICRO_BATCH,
+        "auto_find_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
+    },
+    "dpo": {
+        "precompute_ref_log_probs": "leave it out: the reference judges each batch when it comes up",
+        "precompute_ref_batch_size": "leave it out: the reference judges each batch when it comes up",
+        "max_steps": "write it beside `args`, not in it",
+        "num_train_epochs": "write `max_steps` beside `args`: an epoch is pairs / `batch_size`",
         "per_device_train_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
         "gradient_accumulation_steps": "write `batch_size` beside `args`" + _MICRO_BATCH,
         "auto_find_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,

@@ -20,7 +20,7 @@ from exc.spec.arg_roles import STAGE_KEYS, owned_hint, role
 from exc.spec.diagnostics import nearest, one_of
 
 TRL_VERSION = "1.16.0"
-_VERSIONS = {"sft": 1, "grpo": 1}
+_VERSIONS = {"sft": 1, "grpo": 1, "dpo": 1}
 _TABLES = Path(__file__).parent / "tables"
 # How like an owned field a name must be to be taken for it: `revision` is no slip of `hub_revision` (0.8).
 _OWNED_CUTOFF = 0.85
@@ -30,6 +30,7 @@ _OWNED_CUTOFF = 0.85
 BOUNDS: Mapping[str, tuple[str, float | None]] = {
     "learning_rate": (">=0", None),
     "weight_decay": (">=0", None),
+    "beta": (">=0", None),
     "adam_beta1": (">=0", 1),
     "adam_beta2": (">=0", 1),
     "adam_epsilon": (">=0", None),
@@ -137,28 +138,47 @@ def _name_problem(kind: str, field: str) -> ArgProblem | None:
         return ArgProblem(field, "owned-field", message, hint=_place_of(kind, field))
     if field in trl_fields(kind):
         return None
-    if field in FOREIGN:
+    if _last(field) in FOREIGN:
         return _foreign(kind, field)
     return ArgProblem(
         field,
         "unknown-field",
         f"{kind} has no field `{field}`",
         expected=f"a field of {_config(kind)} in TRL {TRL_VERSION}",
-        hint=ELSEWHERE.get(field) or _other_kind(kind, field) or _near(kind, field),
+        hint=ELSEWHERE.get(_last(field)) or _other_kind(kind, field) or _near(kind, field),
     )
 
 
 def _foreign(kind: str, field: str) -> ArgProblem:
-    framework, targets = FOREIGN[field]
+    framework, targets = FOREIGN[_last(field)]
     known = [name for name in targets.split() if name in trl_fields(kind) or name in STAGE_KEYS[kind]]
     target = (known or targets.split())[0]
-    if known and (hint := _place_of(kind, target)) is not None:
-        hint = f"as for `{target}`: {hint}" if target not in STAGE_KEYS[kind] else hint
+    if known and target in STAGE_KEYS[kind]:
+        hint = f"write `{target}` beside `args`"
+    elif known and (hint := _place_of(kind, target)) is not None:
+        hint = f"as for `{target}`: {hint}"
     elif known:
         hint = f"TRL calls it `{target}`" + (", which has the opposite sense" if field in OPPOSITE else "")
     else:
         hint = f"it is `{target}` there where a stage has it; {kind} does not"
     return ArgProblem(field, "foreign-field", f"`{field}` is what {framework} calls it", hint=hint)
+
+
+def _last(field: str) -> str:
+    """The name itself: some frameworks write `rollout.n`, with the section before it."""
+    return field.rpartition(".")[2]
+
+
+def hint_beside(kind: str, key: str) -> str | None:
+    """What to write instead of a key beside `args` that the stage does not have, if somebody calls it so."""
+    if key in trl_fields(kind) and key not in RENAMED:
+        return owned_hint(kind, key) or f"it is a field of {_config(kind)}: write it in `args`"
+    problem = _name_problem(kind, key)
+    if problem is None or problem.hint is None:
+        return None
+    if problem.code == "foreign-field" and problem.hint.startswith("TRL calls it"):
+        return f"{problem.hint}; write that in `args`"
+    return problem.hint if problem.code != "unknown-field" or _last(key) in ELSEWHERE else None
 
 
 def _place_of(kind: str, field: str) -> str | None:
@@ -201,8 +221,10 @@ def _value_problem(kind: str, field: str, value: object) -> ArgProblem | None:
         expected = one_of(choices) if types == ["str"] and choices else arg_values.in_words(types)
         hint = arg_values.what_was_meant(types, choices, value)
         return ArgProblem(field, "wrong-type", message, expected, hint, on_value=True)
-    if choices and isinstance(value, str) and value not in choices:
-        near = nearest(value, choices)
+    unknown = [item for item in (value if isinstance(value, list) else [value]) if item not in choices]
+    if choices and unknown and isinstance(unknown[0], str):
+        message = f"`{field}` cannot be {arg_values.shown(unknown[0])}"
+        near = nearest(unknown[0], choices)
         hint = f"did you mean `{near}`?" if near is not None else None
         return ArgProblem(field, "bad-choice", message, one_of(choices), hint, on_value=True)
     if isinstance(value, int | float) and field in BOUNDS and not arg_values.within(value, *BOUNDS[field]):
@@ -212,4 +234,4 @@ def _value_problem(kind: str, field: str, value: object) -> ArgProblem | None:
 
 
 def _config(kind: str) -> str:
-    return {"sft": "SFTConfig", "grpo": "GRPOConfig"}[kind]
+    return {"sft": "SFTConfig", "grpo": "GRPOConfig", "dpo": "DPOConfig"}[kind]

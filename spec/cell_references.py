@@ -99,11 +99,10 @@ class _Resolver:
         return self._single(SINGLE[key], node, node.value, reader) if key in SINGLE else node
 
     def _like(self, node: Scalar, text: str, reader: _Reader) -> Scalar:
-        if reader.section != "recipes":
-            return self._single(reader.section, node, text, reader)
-        parts = split_stage(text)
+        parts = split_stage(text) if reader.section in ("recipes", "trunks") else None
         if parts is None:
-            return node
+            section = "trunks" if reader.section == "recipes" else reader.section
+            return self._single(section, node, text, reader)
         name = self._one("recipes", parts[0], node.span, reader)
         return node if name is None else _renamed(node, f"{name}.{parts[1]}")
 
@@ -186,7 +185,7 @@ class _Resolver:
             at = node.keys["a" if "a" in {slot.side for slot in slots} else "b"]
             names = [name for slot in slots for name, _ in slot.cells]
             self.diagnostics.error(
-                "ambiguous-cell", "no cells of the two sides have the same axes", at, expected=one_of(names)
+                "ambiguous-cell", "no cells of the two sides agree on the axes that both have", at, expected=one_of(names)
             )
             return []
         return list(unlike or made[:1])

@@ -77,6 +77,19 @@ def split_name(text: str) -> tuple[str, dict[str, str]] | None:
     return found["base"], {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
+def base_of(name: str) -> str:
+    """The entry that a name belongs to: of a cell, without its brackets."""
+    return name.partition("[")[0]
+
+
+def includes(text: str, name: str) -> bool:
+    """Whether `name` or `name[k=v]`, which says some of the axes, takes in an entry or cell of this name."""
+    said, full = split_name(text), split_name(name)
+    return text == name or (
+        said is not None and full is not None and said[0] == full[0] and said[1].items() <= full[1].items()
+    )
+
+
 def split_stage(text: str) -> tuple[str, str] | None:
     """`recipe.stage` in its two parts, where the recipe may be a cell; None without a point."""
     end = text.rfind("]") + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exc.spec.check_data import check_data
 from exc.spec.check_recipes import check_recipes
 from exc.spec.check_selection import check_selection
 from exc.spec.check_tasks import check_tasks
@@ -15,6 +16,7 @@ def check_spec(validated: Validated, diagnostics: Diagnostics) -> None:
     """Report everything that is wrong between and inside the entries of a spec, whatever else is wrong."""
     ctx = Context(validated, diagnostics)
     check_tasks(ctx)
+    check_data(ctx)
     check_trunks(ctx)
     check_recipes(ctx)
     check_selection(ctx)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as JsonMap
 from pathlib import PurePosixPath
+from typing import Any
 
 from exc.spec.args import check_args
 from exc.spec.check_references import check_cycles, check_reference, references_of, stage_names
@@ -10,9 +12,9 @@ from exc.spec.check_tasks import POOL
 from exc.spec.context import Context
 from exc.spec.diagnostics import Label
 from exc.spec.nodes import Mapping, Path, plain
-from exc.spec.recipes import Command, Merge, Stage
+from exc.spec.recipes import Command, Dpo, Grpo, Lora, Merge, Sft, Stage
 
-TRAINED = ("sft", "grpo")  # whose `args` are TRL's
+TRAINED = ("sft", "grpo", "dpo")  # whose `args` are TRL's
 DEFAULT_SPLIT = "train"
 
 
@@ -27,6 +29,8 @@ def check_recipes(ctx: Context) -> None:
                 check_split(ctx, (*path, kind), DEFAULT_SPLIT)
                 _check_args(ctx, (*path, kind), kind)
     for path, stage in ctx.models(Stage):
+        if isinstance(stage.body, Sft | Grpo | Dpo) and stage.body.lora is not None:
+            _check_lora(ctx, (*path, stage.kind), stage.body.lora, stage.body.args)
         if stage.merge is not None:
             _check_merge(ctx, path, stage, stage.merge)
         if stage.command is not None:
@@ -78,6 +82,23 @@ def _check_args(ctx: Context, path: Path, kind: str) -> None:
         ctx.error(
             problem.code, problem.message, where, problem.expected, problem.hint, key=not problem.on_value
         )
+
+
+def _check_lora(ctx: Context, path: Path, lora: Lora, args: JsonMap[str, Any]) -> None:
+    if args.get("sync_ref_model") is True:
+        message = "with adapters the reference is the model without them, which does not move"
+        ctx.error(
+            "bad-value", message, (*path, "args", "sync_ref_model"), "`lora` or `sync_ref_model`", key=True
+        )
+    if lora.target_modules == ():
+        ctx.error(
+            "bad-value", "no layer gets an adapter", (*path, "lora", "target_modules"), "names of layers"
+        )
+    elif "lm_head" in lora.target_modules:
+        message = (
+            "trainers compute with the output layer's own weights: an adapter on it would never be trained"
+        )
+        ctx.error("bad-value", message, (*path, "lora", "target_modules"), "other layers")
 
 
 def _check_merge(ctx: Context, path: Path, stage: Stage, merge: Merge) -> None:

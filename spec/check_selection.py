@@ -16,7 +16,7 @@ from exc.spec.nodes import Path, Scalar, plain
 from exc.spec.recipes import Command, Dpo, Grpo, Merge, Sft
 
 # The findings that are warnings: what `accept` can silence.
-WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "selected-on-test", "unused")
+WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "selected-on-test", "train-on-test", "unused")
 
 # Far above any study, far below what a plan could hold.
 MAX_REPLICATES = 10_000

@@ -14,6 +14,7 @@ from exc.spec.nodes import Path
 VERIFIERS = ("numeric", "exact")
 PYTHON = "python:"
 POOL = "fewshot"  # what the pool of exemplars is called among the splits of a task
+DERIVED = ("data", "samples")  # kinds of data whose rows are made by jobs
 # Settings of a data source that only one kind reads.
 _ONLY = {"args": "python", "files": "python", "split": "text"}
 
@@ -24,7 +25,8 @@ def check_tasks(ctx: Context) -> None:
             if setting in ctx.names(*path) and data.kind != kind:
                 message = f"`{setting}` belongs to a `{kind}` source, and this is a `{data.kind}` one"
                 ctx.error("bad-value", message, (*path, setting), key=True)
-        _check_paths(ctx, path, data)
+        if data.kind not in DERIVED:
+            _check_paths(ctx, path, data)
     for name in ctx.names("tasks"):
         for split in ctx.names("tasks", name, "splits"):
             ctx.refer("data", ("tasks", name, "splits", split, "data"))

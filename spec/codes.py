@@ -146,6 +146,13 @@ CODES: dict[str, Code] = {
         "grpo: {task: gsm9k}",
         "Use the name in the hint, or define it.",
     ),
+    "nested-repeat": Code(
+        "a repeated block in another",
+        "A block with `repeat` stands among the stages of a block with `repeat`.",
+        "A stage is named by its round, and a round of rounds has no name.",
+        "- outer: {repeat: 2, stages: [inner: {repeat: 2, stages: [...]}]}",
+        "Write the stages of the inner block out, as often as they are wanted.",
+    ),
     "reference-cycle": Code(
         "things that need each other",
         "Following the references leads back to the start; the message shows the chain.",
@@ -215,6 +222,13 @@ CODES: dict[str, Code] = {
         "Without it, resources are unknown.",
         "exc compile --profile clutser",
         "Use one of the listed profiles, or define it in `profiles.yaml` beside the spec.",
+    ),
+    "tracker-not-installed": Code(
+        "a tracker's package is not there",
+        "The profile names a tracker whose package cannot be found where the plan is compiled.",
+        "Jobs would run without it. Where they run elsewhere, it may well be there.",
+        "trackers: [wandb]     # and no wandb in this environment",
+        "Install it where jobs run (`pip install wandb`), or leave the tracker out of the profile.",
     ),
     "merge-parents": Code(
         "models that cannot be merged",
@@ -294,6 +308,20 @@ CODES: dict[str, Code] = {
         "The best of several noisy numbers is too high: the chosen model looks better there than it is.",
         "from: {recipe: rl, step: {best: {evaluation: gsm8k, metric: pass@1}}}",
         "Choose on a split of its own, such as `validation`, and report another; or accept it with the reason.",
+    ),
+    "train-on-test": Code(
+        "measured on what was trained on",
+        "An evaluation asks rows of a source that a stage trains on, itself or by way of data made from it.",
+        "The result then says how well the rows were learnt by heart.",
+        "data: {rated: {samples: {from: base, task: gsm8k, split: test, ...}}}   # trained on, and `test` measured",
+        "Measure on other rows, or part the source by `where`, or by `drop` and `take`; or accept it with the reason.",
+    ),
+    "relative-data": Code(
+        "nobody owns the model",
+        "Data is sampled from a model of the branch that reads it, and is read where there is no branch.",
+        "A trunk's mixture and an evaluation are the same for all branches, so there is no such model.",
+        "trunks: {tiny: {pretrain: {data: {rated: 1}}}}   # rated: {samples: {from: base, ...}}",
+        "Say which model it is, `from: {trunk: NAME, at: STEP, ...}`, or read the data in a stage.",
     ),
     "empty-selection": Code(
         "nothing is selected",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from exc.spec.cells import base_of
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Spec
 from exc.spec.model_errors import is_misspelt
@@ -114,7 +115,8 @@ class Context:
         article = "an" if what[0] in "aeiou" else "a"
         expected = one_of(names) if names else f"{article} {what}, but there is none"
         message = f"there is no {what} `{name}`" + (f" in `{owner}`" if owner else "")
-        self.error("unknown-reference", message, path, expected, did_you_mean(name, names), key=key)
+        near = did_you_mean(name, [*names, *map(base_of, names)])
+        self.error("unknown-reference", message, path, expected, near, key=key)
 
 
 _SINGULAR = {

@@ -9,10 +9,13 @@ from pydantic import Field
 from exc.spec.base import Count, Float, Fraction, Json, Model, Name, PositiveFloat, PositiveInt, Target
 from exc.spec.prompting import Fewshot
 from exc.spec.references import ModelRef
+from exc.spec.units import DurationS
 
 # Exactly one of these keys says where the rows come from.
 KINDS = ("jsonl", "parquet", "text", "python", "data", "samples")
 TRANSFORMS = ("where", "group_by", "drop", "take", "pairs")  # in the order in which they are applied
+# What rows of samples have beside the fields of the task's row.
+RATED = ("num_samples", "num_correct", "share_correct", "demonstrations", "wrong")
 
 JsonScalar = (
     Annotated[str, Field(strict=True)]
@@ -158,6 +161,9 @@ class Task(Model):
         default=(), description="a completion ends before the first of these; end of sequence always ends it"
     )
     verifier: str = Field(default="numeric", description="numeric, exact, or python:module:function")
+    verifier_timeout: Annotated[DurationS, Field(gt=0)] = Field(
+        default=60, description="for one call of a Python verifier; what takes longer cannot be verified"
+    )
     max_unverifiable: Fraction = Field(
         default=0.05, description="share of samples the verifier may fail on before scoring fails"
     )

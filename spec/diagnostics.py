@@ -89,6 +89,8 @@ class Diagnostics:
     def __init__(self) -> None:
         # A dict keeps one of several equal findings (a shared anchor is checked wherever it is used).
         self._found: dict[Diagnostic, None] = {}
+        # Stages of repeated blocks, without the numbers of their rounds.
+        self.numbered: set[str] = set()
 
     def error(
         self,
@@ -132,7 +134,11 @@ class Diagnostics:
 
         What several cells of a matrix share is one finding, which says the cells unless it is all of them.
         """
-        return tuple(sorted(_folded(self._found), key=_place))
+        return tuple(sorted(_of_rounds(_folded(self._found), self.numbered), key=_place))
+
+    @property
+    def num_errors(self) -> int:
+        return sum(found.severity == "error" for found in self._found)
 
     @property
     def has_errors(self) -> bool:
@@ -155,6 +161,22 @@ def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int, str, str]:
     if span is None:
         return (True, "", 0, 0, diagnostic.code, diagnostic.message)
     return (False, span.file, span.line, span.column, diagnostic.code, diagnostic.message)
+
+
+def _of_rounds(found: Iterable[Diagnostic], names: Iterable[str]) -> Iterable[Diagnostic]:
+    """The findings with those that differ in the round of a repeated block alone brought together."""
+    if not names:
+        return found
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    number = re.compile(rf"(?<![\w-])({listed})-\d+(?![\w-])")
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for each in found:
+        message = number.sub(r"\1", each.message)
+        groups.setdefault((each.code, each.severity, each.span, message), []).append(each)
+    return [
+        group[0] if len(group) == 1 else replace(group[0], message=number.sub(r"\1", group[0].message))
+        for group in groups.values()
+    ]
 
 
 def _folded(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:

@@ -72,14 +72,14 @@ class _Reader:
 
     def _listed(self, node: Node | None) -> list[Scalar] | None:
         """The files that are named, or None with a finding."""
-        if node is None or (isinstance(node, Scalar) and node.value is None):
+        if node is None or is_null(node):
             return []
         items = node.items if isinstance(node, Sequence) else [node]
         names = [item for item in items if isinstance(item, Scalar) and isinstance(item.value, str)]
         for item in items:
             if item not in names:
                 self.diagnostics.error(
-                    "wrong-type", f"`{KEY}` names {found(item)}", item.span, expected="a file, or a list of files"
+                    "wrong-type", f"`{KEY}` names {'nothing' if is_null(item) else found(item)}", item.span, expected="a file, or a list of files"
                 )
         return names if len(names) == len(items) else None
 
@@ -130,10 +130,10 @@ class _Reader:
             first, span = self.versions[0]
             self.diagnostics.error(
                 "bad-value",
-                f"`version` is {version} in a file that is extended from one with {first}",
+                f"`version` is {version} here, and {first} in what extends this file",
                 node.span,
                 expected=one_of([str(first)]),
-                labels=[Label(span, "of this version")],
+                labels=[Label(span, "given there")],
             )
         else:
             self.versions.append((version, node.span))
@@ -146,11 +146,15 @@ def merge(below: Mapping, over: Mapping) -> Mapping:
         before = entries.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
             entries[key] = merge(before, value)
-        elif before is not None and isinstance(value, Scalar) and value.value is None:
+        elif before is not None and is_null(value):
             del entries[key]
         else:
             entries[key] = value
     return Mapping(entries, {key: keys[key] for key in entries}, over.span)
+
+
+def is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
 
 
 def _with_list(root: Mapping, listed: list[Scalar]) -> Mapping:

@@ -81,16 +81,18 @@ class _Reader:
         self.diagnostics.error(code, message, span, expected=expected, hint=hint)
 
     def grid(self, node: Mapping) -> Grid | None:
-        included, excluded = self._items(node, INCLUDE), self._items(node, EXCLUDE)
         groups = [
             self._zip(value, node.keys[name]) if name == ZIP else self._single(name, value, node.keys[name])
             for name, value in node.entries.items()
             if name not in (INCLUDE, EXCLUDE)
         ]
+        included, excluded = self._items(node, INCLUDE), self._items(node, EXCLUDE)
         axes = tuple(axis for group in groups for axis in group.axes)
         if not groups and included:
             axes = tuple(Axis(name, included[0].keys[name]) for name in included[0].entries)
         self._check_names(axes)
+        for item in (*included, *excluded):
+            self._check_keys(axes, item)
         if self.is_broken:
             return None
         num = prod(len(group.rows) for group in groups) + len(included)
@@ -186,18 +188,15 @@ class _Reader:
             items.append(item)
         return items
 
-    def _known(self, axes: tuple[Axis, ...], item: Mapping) -> bool:
+    def _check_keys(self, axes: tuple[Axis, ...], item: Mapping) -> None:
         names = [axis.name for axis in axes]
-        surplus = [name for name in item.entries if name not in names]
-        for name in surplus:
-            self.is_broken = True
-            self.diagnostics.add(unknown_key(name, names, item.keys[name]))
-        return not surplus
+        for name in item.entries:
+            if name not in names:
+                self.is_broken = True
+                self.diagnostics.add(unknown_key(name, names, item.keys[name]))
 
     def _without(self, cells: list[Row], axes: tuple[Axis, ...], item: Mapping) -> list[Row]:
         """The cells that do not have all the values of `item`."""
-        if not self._known(axes, item):
-            return cells
         wanted = {
             place: axis.index(value)
             for place, axis in enumerate(axes)
@@ -210,8 +209,6 @@ class _Reader:
 
     def _add(self, cells: list[Row], axes: tuple[Axis, ...], item: Mapping) -> None:
         """Add a whole cell."""
-        if not self._known(axes, item):
-            return
         missing = [axis.name for axis in axes if axis.name not in item.entries]
         if missing:
             message = f"this cell lacks {', '.join(f'`{name}`' for name in missing)}"

@@ -10,6 +10,7 @@ and `markdownDescription` are read by the YAML language server and ignored by va
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,18 +18,17 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from exc.spec.base import Model
+from exc.spec.cells import SECTIONS
 from exc.spec.diagnostics import one_of
 from exc.spec.expected import arms, bare, field_annotation, is_model
 from exc.spec.experiment import Spec
 from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile
 from exc.spec.recipes import Stage
-from exc.spec.schema_args import args_schema, forbid, model_schema, shown, spelled, trained_kinds
+from exc.spec.schema_args import args_schema, forbid, forbid_each, model_schema, shown, spelled, trained_kinds
 from exc.spec.schema_forms import (
-    EXTENDS_TEXT,
     LIKE,
     MATRIX,
-    MATRIX_TEXT,
     PLACES,
     REPEAT_TEXT,
     SHORT_FORMS,
@@ -50,12 +50,10 @@ def spec_schema() -> Schema:
     writer = _Writer()
     writer.shape(Spec)
     root = writer.definitions.pop("Spec")
-    root["properties"] = {"extends": _extends(), **root["properties"]}
     writer.needs(Spec)
     needs = {"if": {"required": ["extends"]}, "then": True, "else": {"$ref": "#/definitions/Needs.Spec"}}
     root["allOf"] = [*root.get("allOf", ()), needs]
-    title = "An experiment of exc"
-    return {"$schema": DRAFT, "title": title, **root, "definitions": dict(sorted(writer.definitions.items()))}
+    return {"$schema": DRAFT, **root, "definitions": dict(sorted(writer.definitions.items()))}
 
 
 def profiles_schema() -> Schema:
@@ -65,7 +63,6 @@ def profiles_schema() -> Schema:
     needs = writer.needs(Profile)
     root = {
         "$schema": DRAFT,
-        "title": "Profiles of exc",
         "type": "object",
         "propertyNames": names("name of a profile"),
         "additionalProperties": {**entry, **({} if needs is None else {"allOf": [needs]})},
@@ -75,11 +72,16 @@ def profiles_schema() -> Schema:
 
 def schema_text(schema: Schema) -> str:
     """The schema as a file: the same bytes each time."""
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+    return _text(schema, 0) + "\n"
 
 
-def _extends() -> Schema:
-    return {"type": "array", "items": {"type": "string"}, "description": EXTENDS_TEXT}
+def _text(value: Any, depth: int) -> str:
+    """JSON with one line for each property of a definition: to be compared, and not long."""
+    if not isinstance(value, dict) or not value or depth > 3:
+        return json.dumps(value, ensure_ascii=False)
+    indent = " " * (depth + 1)
+    lines = [f"{indent}{json.dumps(key)}: {_text(item, depth + 1)}" for key, item in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n" + indent[1:] + "}"
 
 
 @dataclass
@@ -109,8 +111,8 @@ class _Writer:
         if model.__name__ in LIKE:
             properties = {"like": {"type": "string", "description": LIKE[model.__name__]}, **properties}
         foreign = foreign_stage_keys(model, properties)
-        hidden = {key: {"description": hint, "doNotSuggest": True} for key, hint in foreign.items()}
-        rules = [*_one_kind(model), *(forbid([key], hint) for key, hint in foreign.items())]
+        hidden = {key: {"doNotSuggest": True} for key in foreign}
+        rules = [*_one_kind(model), *forbid_each(foreign)]
         return {
             "type": "object",
             "description": _first_paragraph(model),
@@ -127,8 +129,8 @@ class _Writer:
             body = self._block(body)
         one = {"type": "object", "minProperties": 1, "maxProperties": 1}
         if get_origin(key) is Literal:
-            inner = one_of_forms([body, {"type": "null"}])
-            mapping = {**one, "properties": dict.fromkeys(get_args(key), inner), "additionalProperties": False}
+            known = "^(?:" + "|".join(map(re.escape, get_args(key))) + ")$"
+            mapping = {**one, "patternProperties": {known: body}, "additionalProperties": False}
             return {"anyOf": [{"enum": list(get_args(key))}, mapping]}
         return {**one, "propertyNames": names("name of the stage"), "additionalProperties": body}
 
@@ -160,7 +162,7 @@ class _Writer:
         if issubclass(model, Pretrain) and key == "model":
             return self._defined("model", model_schema())
         schema = Types(self.model).of(field_annotation(info))
-        return self._section(key, schema) if model is Spec and key in MATRIX else schema
+        return self._section(key, schema) if model is Spec and key in SECTIONS else schema
 
     def _defined(self, name: str, schema: Schema) -> Schema:
         self.definitions.setdefault(name, schema)
@@ -169,15 +171,19 @@ class _Writer:
     def _section(self, key: str, schema: Schema) -> Schema:
         """Named entries of the spec, each of which may have a `matrix`, or be deleted by `null`."""
         entry = schema["additionalProperties"]
-        matrix = {"type": "object", "description": MATRIX_TEXT}
         if key == "recipes":
             entry = {**entry, "minItems": 1}
-            form = {"matrix": matrix, "stages": {**entry, "description": STAGES_TEXT}}
-            long = {"type": "object", "properties": form, "additionalProperties": False, "required": ["stages"]}
+            form = {"matrix": MATRIX, "stages": {**entry, "description": STAGES_TEXT}}
+            long = {
+                "type": "object",
+                "properties": form,
+                "additionalProperties": False,
+                "required": ["stages"],
+            }
             entry = one_of_forms([entry, long])
         else:
             definition = self.definitions[entry["$ref"].rpartition("/")[2]]
-            definition["properties"]["matrix"] = matrix
+            definition["properties"]["matrix"] = MATRIX
         return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": entry}
 
     def needs(self, model: type[BaseModel]) -> Schema | None:
@@ -195,12 +201,15 @@ class _Writer:
         fields = _fields(model)
         required = [key for key, info in fields.items() if info.is_required()]
         inner = {key: self._inner(info.annotation) for key, info in fields.items()}
-        properties = {key: {**needs, "doNotSuggest": True} for key, needs in inner.items() if needs is not None}
+        # Beside a `$ref` an editor would not see `doNotSuggest`.
+        properties = {
+            key: {"allOf": [needs], "doNotSuggest": True} for key, needs in inner.items() if needs is not None
+        }
         schema: Schema = {
             **({"required": required} if required else {}),
             **({"properties": properties} if properties else {}),
         }
-        if model is Pretrain or model.__name__ == "Pretrain":
+        if issubclass(model, Pretrain):
             schema["properties"]["model"] = {"required": ["architecture"], "doNotSuggest": True}
         schema = _with_kind(model, schema)
         if schema and model.__name__ in LIKE:
@@ -289,5 +298,3 @@ def _is_said(default: Any) -> bool:
     if default is PydanticUndefined or default is None:
         return False
     return not isinstance(default, BaseModel) and default not in ((), {}, "") and "(" not in spelled(default)
-
-

@@ -14,6 +14,9 @@ from exc.spec.shape import is_dropped
 
 # What belongs to the place of an entry, and does not go with a copy.
 OWN_KEYS = frozenset({"from", "at", "step", "keep", "on"})
+PRETRAIN = "pretrain"  # the kind that trunks and stages share, and may copy from each other
+# Of pre-training: what a model brings along that it starts from, and what is said of one.
+_WITH_MODEL, _OF_MODEL = frozenset({"model", "tokenizer"}), frozenset({"continues"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ def copy_likes(root: Mapping, diagnostics: Diagnostics) -> Copied:
             recipes.keys,
             recipes.span,
         )
+    trunks = entries.get("trunks")
+    if isinstance(trunks, Mapping):
+        entries["trunks"] = Mapping(
+            {name: copier.trunk(name, node) for name, node in trunks.entries.items()},
+            trunks.keys,
+            trunks.span,
+        )
     if isinstance(evaluations, Mapping):
         resolved = {name: copier.evaluation(name, node) for name, node in evaluations.entries.items()}
         entries["evaluations"] = Mapping(resolved, evaluations.keys, evaluations.span)
@@ -76,6 +86,9 @@ class _Copier:
         ]
         return Sequence(items, node.span)
 
+    def trunk(self, name: str, node: Node) -> Node:
+        return self._entry(("trunks", name), node) if isinstance(node, Mapping) else node
+
     def evaluation(self, name: str, node: Node) -> Node:
         return self._entry(("evaluations", name), node) if isinstance(node, Mapping) else node
 
@@ -104,20 +117,30 @@ class _Copier:
         if source is None:
             self.failed.add(path)
             return own
-        return self._merged((*path, *inner), _without(source, OWN_KEYS), own)
+        return self._merged((*path, *inner), _without(source, self._left(path, inner)), own)
+
+    def _left(self, path: Path, inner: Path) -> frozenset[str]:
+        """The keys that do not go with a copy."""
+        if inner != (PRETRAIN,):
+            return OWN_KEYS
+        owner = self._node(path)
+        is_new = path[0] == "trunks" and isinstance(owner, Mapping) and "from" not in owner.entries
+        return OWN_KEYS | (_OF_MODEL if is_new else _WITH_MODEL)
 
     def _source(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping | None:
         """What `like` names, its own copies followed; None when it cannot be had."""
         names = dict(self._targets(str(path[0])))
+        if inner == (PRETRAIN,):
+            names = {**dict(self._targets("recipes")), **dict(self._targets("trunks"))}
         if not isinstance(like, Scalar) or not isinstance(like.value, str):
-            form = "`recipe.stage`" if inner else "the name of an evaluation"
+            form = _form(inner)
             self.diagnostics.error("wrong-type", "`like` names an entry", like.span, expected=form)
             return None
         target = names.get(like.value)
         if target is None and self._is_lost(like.value):
             return None
         if target is None:
-            self._unknown(like, bool(inner), [name for name, entry in names.items() if entry != path])
+            self._unknown(like, inner, [name for name, entry in names.items() if entry != path])
             return None
         if target in self.open:
             self._cycle(target, names)
@@ -157,10 +180,12 @@ class _Copier:
             return None
         return body if isinstance(body, Mapping) else None
 
-    def _unknown(self, like: Scalar, is_stage: bool, names: list[str]) -> None:
-        what = "stage" if is_stage else "evaluation"
+    def _unknown(self, like: Scalar, inner: Path, names: list[str]) -> None:
+        what = "stage" if inner else "evaluation"
+        if inner == (PRETRAIN,):
+            what = "trunk or stage"
         hint = did_you_mean(str(like.value), names)
-        if is_stage and hint is None and "." not in str(like.value):
+        if inner and hint is None and "." not in str(like.value):
             hint = "a stage is named by `recipe.stage`"
         self.diagnostics.error(
             "unknown-reference",
@@ -179,6 +204,14 @@ class _Copier:
             self._like_of(target).span,
             hint="write one of them out",
         )
+
+    def _is_later_round(self, path: Path) -> bool:
+        """Whether this is a repeated stage, and not of the first round, which says the same."""
+        stage = self._node(path[:3])
+        if path[0] != "recipes" or not isinstance(stage, Mapping) or "repeats" not in stage.entries:
+            return False
+        name, repeats = plain(stage.entries["name"]), plain(stage.entries["repeats"])
+        return name != f"{repeats}-1"
 
     def _like_of(self, path: Path) -> Node:
         node = self._node(path)
@@ -204,12 +237,15 @@ class _Copier:
         if not isinstance(node, Mapping):
             return
         for name, entry in node.entries.items():
-            if section == "evaluations":
+            if section in ("evaluations", "trunks"):
                 yield name, (section, name)
             elif isinstance(entry, Sequence):
                 for index, item in enumerate(entry.items):
-                    if isinstance(item, Mapping) and isinstance(label := item.entries.get("name"), Scalar):
-                        yield f"{name}.{label.value}", (section, name, index)
+                    if not isinstance(item, Mapping):
+                        continue
+                    for key in ("repeats", "name"):  # of a repeated stage, any round: all are written alike
+                        if isinstance(label := item.entries.get(key), Scalar):
+                            yield f"{name}.{label.value}", (section, name, index)
 
     def _merged(self, path: Path, source: Mapping, own: Mapping) -> Mapping:
         """The copy with its owner's values over it; `args` and an evaluation's settings go key by key."""
@@ -221,13 +257,20 @@ class _Copier:
                 continue
             if before is not None:
                 was, now = plain(before), plain(value)
-                if was != now or type(was) is not type(now):
+                if (was != now or type(was) is not type(now)) and not self._is_later_round(path):
                     self.overrides.append(Override((*path, key), was, now))
             if before is not None and isinstance(value, Scalar) and value.value is None:
                 del entries[key], keys[key]
             else:
                 entries[key] = value
         return Mapping(entries, {key: keys[key] for key in entries}, own.span)
+
+
+def _form(inner: Path) -> str:
+    """What a `like` says, in words."""
+    if inner == (PRETRAIN,):
+        return "the name of a trunk, or `recipe.stage`"
+    return "`recipe.stage`" if inner else "the name of an evaluation"
 
 
 def _is_merged_deep(path: Path, key: str) -> bool:

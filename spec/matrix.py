@@ -124,8 +124,6 @@ def _body(section: str, name: str, entry: Mapping, key: Span, diagnostics: Diagn
 def _lost(section: str, name: str, entry: Mapping, expanded: Expanded) -> Node:
     """What stands for an entry that is reported: its name is known, and nothing more is said of it."""
     expanded.failed.add((section, name))
-    if section == "recipes":
-        return Sequence([Scalar(None, entry.span, "", False)], entry.span)
     return Mapping({}, {}, entry.span)
 
 

@@ -15,6 +15,7 @@ from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, span_at
 from exc.spec.places import name_of, owner_name, owner_span, span_node, value_span, written
 from exc.spec.references import At, FractionBetween, ModelRef, Selector, StepsBetween, TokensBetween
 from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
+from exc.spec.stage_hints import key_hint
 from exc.spec.units import UnitError
 
 # Models that mean nothing with one of their values left out: at fault as a whole.
@@ -159,7 +160,8 @@ def _diagnose(item: Any, place: _Place, root: Node, path: Path) -> Diagnostic:
         return name_fault(str(path[-1]), span_at(root, path, key=True))
     if item["type"] == "extra_forbidden":
         valid = keys_of(place.owner) if place.owner else []
-        return unknown_key(str(path[-1]), valid, span_at(root, path, key=True))
+        key = str(path[-1])
+        return unknown_key(key, valid, span_at(root, path, key=True), key_hint(place.owner, key))
     if item["type"] == "missing":
         return missing_key(root, path, describe(place.annotation))
     span, name = value_span(root, path), name_of(written(root, path))
@@ -245,10 +247,10 @@ def says(name: str, node: Node | None) -> str:
     return f"{name} is {found(node)}"
 
 
-def unknown_key(key: str, valid: list[str], span: Span) -> Diagnostic:
-    """A key that nothing reads."""
+def unknown_key(key: str, valid: list[str], span: Span, hint: str | None = None) -> Diagnostic:
+    """A key that nothing reads. `hint`: what to write instead, where the name is known."""
     near = nearest(key, valid)
-    hint = f"did you mean `{near}`?" if near is not None else None
+    hint = hint or (f"did you mean `{near}`?" if near is not None else None)
     return Diagnostic(
         "unknown-key", "error", f"there is no key `{key}` here", span, expected=one_of(valid), hint=hint
     )

@@ -38,7 +38,8 @@ def owner_span(root: Node, path: Path) -> Span:
 
 def owner_name(root: Node, path: Path) -> str:
     """What to call the mapping at `path` in a sentence."""
-    name = span_node(root, (*path, "name")) if path and path[0] == "recipes" else None
+    keys = ("repeats", "name") if path and path[0] == "recipes" else ()
+    name = next((node for key in keys if (node := span_node(root, (*path, key))) is not None), None)
     return f"the stage `{name.value}`" if isinstance(name, Scalar) else name_of(path)
 
 

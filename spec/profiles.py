@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from exc.spec.base import Model, Name, PositiveInt
+from exc.spec.base import Count, Model, Name, PositiveInt
 from exc.spec.units import DurationS
 
 Kind = Literal[
     "tokenizer",
     "tokens",
     "rows",
+    "derive",
+    "rate",
     "pretrain",
     "sft",
     "grpo",
+    "dpo",
     "merge",
     "select",
     "command",
     "sample",
     "score",
     "bits_per_byte",
+]
+
+
+# Failure classes whose number of retries a person may choose.
+Retried = Literal[
+    "out-of-memory",
+    "diverged",
+    "data",
+    "verifier",
+    "command",
+    "killed",
+    "node",
+    "preempted",
+    "error",
 ]
 
 
@@ -39,9 +56,42 @@ class Resources(Model):
 
     on: ResourceSelector = Field(default=ResourceSelector(), description="which jobs; by default all")
     cpus: PositiveInt | None = Field(default=None, description="CPU slots, and threads, of the job")
+    gpus: Count | None = Field(
+        default=None, description="GPUs of the job's own; by default none, and it sees none"
+    )
+    time: Annotated[DurationS, Field(gt=0)] | None = Field(
+        default=None, description="wall-clock limit of one attempt; by default none"
+    )
     micro_batch_size: PositiveInt | None = Field(
         default=None, description="sequences per device at once; by default all"
     )
+
+
+class Tracker(Model):
+    """Where a training job's measures are shown as it runs. It changes no result, and its failure stops no job."""
+
+    SHORT: ClassVar[str] = "the name of a tracker"
+
+    name: Literal["tensorboard", "trackio", "wandb"] = Field(description="its package must be there where jobs run")
+    project: str | None = Field(default=None, description="by default the experiment's name")
+    folder: str | None = Field(
+        default=None, description="relative to the spec's folder; by default `trackers/NAME` in the store"
+    )
+    mode: Literal["offline", "online"] | None = Field(
+        default=None, description="of wandb; by default WANDB_MODE of where jobs run, else offline"
+    )
+    entity: str | None = Field(default=None, description="of wandb; by default the user's own")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _wandb_alone(self) -> Tracker:
+        if self.name != "wandb" and (self.mode or self.entity):
+            raise ValueError("`mode` and `entity` are settings of wandb")
+        return self
 
 
 class Profile(Model):
@@ -52,11 +102,19 @@ class Profile(Model):
         default=None, description="relative to the spec's folder, or absolute; by default `store`"
     )
     slots: PositiveInt | None = Field(default=None, description="CPU slots; by default all of this machine's")
+    gpus: Count | None = Field(default=None, description="GPUs to use; by default all of this machine's")
+    retries: dict[Retried, Count] = Field(
+        default_factory=dict,
+        description="failure class: how often `exc submit` tries such a job again by itself",
+    )
     save_interval: DurationS = Field(default=300, description="how often training jobs save resume state")
     env: tuple[str, ...] = Field(
         default=(), description="names of variables that jobs read, noted in the plan; never their values"
     )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
+    trackers: tuple[Tracker, ...] = Field(
+        default=(), description="tensorboard, trackio, wandb: fed while training jobs run; never part of identity"
+    )
     resources: tuple[Resources, ...] = Field(default=(), description="what jobs get; 1 CPU each by default")
 
 

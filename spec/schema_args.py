@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from exc.spec.architectures import architecture_fields, architecture_names, owned_fields
@@ -26,19 +26,29 @@ def args_schema(kind: str) -> Schema:
     defaults = frozen_defaults(kind)
     fields = trl_fields(kind)
     refused = _refused(kind)
-    known = {name: _field(name, row, defaults.get(name)) for name, row in fields.items() if name not in refused}
-    hidden = {name: {"description": hint, "doNotSuggest": True} for name, hint in refused.items()}
+    known = {
+        name: _field(name, row, defaults.get(name)) for name, row in fields.items() if name not in refused
+    }
+    hidden: Schema = {name: {"doNotSuggest": True} for name in refused}
     return {
         "type": "object",
         "properties": {**known, **hidden},
         "additionalProperties": False,
-        "allOf": [forbid([name], hint) for name, hint in refused.items()],
+        "allOf": forbid_each(refused),
     }
 
 
 def forbid(names: Iterable[str], message: str) -> Schema:
     """Refuses keys; an editor shows the message at the key."""
     return {"properties": dict.fromkeys(names, False), "errorMessage": message}
+
+
+def forbid_each(hints: Mapping[str, str]) -> list[Schema]:
+    """Refuses each key with its hint."""
+    return [
+        forbid([name for name in hints if hints[name] == hint], hint)
+        for hint in dict.fromkeys(hints.values())
+    ]
 
 
 def _refused(kind: str) -> dict[str, str]:
@@ -55,9 +65,11 @@ def _refused(kind: str) -> dict[str, str]:
 
 
 def _why(kind: str, name: str) -> str:
-    """The sentence that `exc check` says of such a name."""
+    """What `exc check` says of such a name."""
     [problem] = check_args(kind, {name: None})
-    return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
+    if problem.code == "foreign-field":
+        return f"{FOREIGN[name][0]}'s name: {problem.hint}"
+    return problem.hint or problem.message
 
 
 def _field(name: str, row: Row, default: object) -> Schema:
@@ -69,7 +81,8 @@ def _field(name: str, row: Row, default: object) -> Schema:
     least, most = BOUNDS.get(name, ("", None))
     bound = {">=0": {"minimum": 0}, ">0": {"exclusiveMinimum": 0}}.get(least, {})
     top = {} if most is None else {"maximum": most}
-    return {**schema, **bound, **top, **shown(row["help"], default, has_default=True)}
+    said = f"{row['help']} Default: {spelled(default)}."
+    return {**schema, **bound, **top, "description": said}
 
 
 def _value(types: list[str], choices: list[str]) -> Schema:
@@ -123,7 +136,10 @@ def model_schema() -> Schema:
     return {
         "type": "object",
         "properties": {"architecture": described},
-        "allOf": [_architecture(name) for name in architecture_names()],
+        "allOf": [
+            *(_architecture(name) for name in architecture_names()),
+            *forbid_each(owned_fields()),
+        ],
     }
 
 
@@ -131,15 +147,13 @@ def _architecture(name: str) -> Schema:
     fields: dict[str, Any] = {}
     for field, (types, default, has_default) in architecture_fields(name).items():
         schema = _value(types.split(" | "), [])
-        said = {"markdownDescription": f"Default: `{spelled(default)}`"} if has_default else {}
+        said = {"description": f"Default: {spelled(default)}."} if has_default else {}
         fields[field] = {**schema, **said}
-    owned = owned_fields()
-    hidden = {field: {"description": hint, "doNotSuggest": True} for field, hint in owned.items()}
+    hidden: Schema = {field: {"doNotSuggest": True} for field in owned_fields()}
     return {
         "if": {"properties": {"architecture": {"const": name}}, "required": ["architecture"]},
         "then": {
             "properties": {"architecture": {}, **fields, **hidden},
             "additionalProperties": False,
-            "allOf": [forbid([field], f"`{field}` does not stand in `model`: {hint}") for field, hint in owned.items()],
         },
     }

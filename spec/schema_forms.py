@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NAME_PATTERN = "^" + NAME.pattern.removesuffix(r"\Z") + "$"
 # A value that an entry's `matrix` fills in.
-AXIS_PATTERN = r"^\$[A-Za-z_][A-Za-z0-9_]*$"
+AXIS_PATTERN = r"^\$(?:[A-Za-z_][A-Za-z0-9_-]*|\{[^{}]*\})$"
 
 
 # `module:function`
@@ -78,13 +78,25 @@ LIKE: dict[str, str] = {
     ),
 }
 
-# Sections of the spec whose named entries may have a `matrix`; a recipe with one has its stages under `stages`.
-MATRIX: tuple[str, ...] = ("data", "tasks", "trunks", "recipes", "evaluations")
-MATRIX_TEXT = (
-    "variants of this entry: axis -> its values. Each cell is an entry of its own, `name[axis=value]`; "
-    "`$axis` stands for the value"
-)
-EXTENDS_TEXT = "files that this one goes on from: what is written here wins, `null` deletes, lists replace"
+_VALUES = listed({"type": ["string", "number", "boolean", "null"]})
+_CELL: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}
+# Variants of an entry. Where it may stand is said by `exc.spec.cells.SECTIONS`.
+MATRIX: Schema = {
+    "type": "object",
+    "description": "variants of this entry: axis -> its values. Each cell is an entry of its own, "
+    "`name[axis=value]`; `$axis` in the body stands for the value",
+    "properties": {
+        "zip": {
+            "type": "object",
+            "description": "axes that go together, value by value",
+            "additionalProperties": _VALUES,
+        },
+        "include": {**listed(_CELL), "description": "cells to add"},
+        "exclude": {**listed(_CELL), "description": "cells to leave out"},
+    },
+    "propertyNames": {"pattern": NAME_PATTERN},
+    "additionalProperties": {**_VALUES, "errorMessage": "expected a list of values"},
+}
 
 # The key under which a repeated block of stages says how often, and its stages.
 REPEAT_TEXT = "how often the stages below are gone through, one after the other"

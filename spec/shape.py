@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 
 from exc.spec.diagnostics import Diagnostics, Span
 from exc.spec.expected import arms, keys_of
+from exc.spec.model_errors import unknown_key
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence
 from exc.spec.recipes import STAGE_KINDS, Stage
+from exc.spec.repeat import REPEATS_KEY, is_block, read_block, rounds_of
 
 Step = Callable[[Node], Node]
 
@@ -24,7 +26,7 @@ def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
             "data": _each(_data),
             "tasks": _each(_task),
             "trunks": _each(_keys(**{"from": reference, "checkpoints": schedule})),
-            "recipes": _each(lambda node: _recipe(node, diagnostics)),
+            "recipes": lambda node: _recipes(node, diagnostics),
             "branches": _items(_keys(at=schedule)),
             "replicates": _replicates,
             "evaluations": _each(_evaluation),
@@ -152,11 +154,30 @@ _STAGE = {
 }
 
 
-def _recipe(node: Node, diagnostics: Diagnostics) -> Node:
-    """`[name: {kind: ...}]` -> `[{name: name, kind: ...}]`."""
-    if not isinstance(node, Sequence):
+def _recipes(node: Node, diagnostics: Diagnostics) -> Node:
+    if not isinstance(node, Mapping):
         return node
-    return Sequence([_stage(item, diagnostics) for item in node.items], node.span)
+    return _mapping(node, {name: _recipe(name, diagnostics) for name in node.entries})
+
+
+def _recipe(name: str, diagnostics: Diagnostics) -> Step:
+    """`[name: {kind: ...}]` -> `[{name: name, kind: ...}]`, with blocks that are repeated written out."""
+
+    def shaped(node: Node) -> Node:
+        if not isinstance(node, Sequence):
+            return node
+        return Sequence([stage for item in node.items for stage in stages(item)], node.span)
+
+    def stages(item: Node) -> Iterable[Node]:
+        if not is_block(item):
+            return [_stage(item, diagnostics)]
+        block = read_block(item, diagnostics)
+        if block is None:
+            return [Scalar(None, item.span, "", False)]
+        once = [_stage(each, diagnostics) for each in block.items]
+        return rounds_of(name, once, block.rounds, diagnostics)
+
+    return shaped
 
 
 def _stage(item: Node, diagnostics: Diagnostics) -> Node:
@@ -188,6 +209,9 @@ def _stage(item: Node, diagnostics: Diagnostics) -> Node:
     entries: dict[str, Node] = {"name": named, **{k: v for k, v in shaped.entries.items() if k != "name"}}
     if "name" in body.keys:
         diagnostics.error("unknown-key", f"the stage `{name}` is already named", body.keys["name"])
+    if REPEATS_KEY in body.keys:
+        diagnostics.add(unknown_key(REPEATS_KEY, keys_of(Stage), body.keys[REPEATS_KEY]))
+        del entries[REPEATS_KEY]
     return Mapping(entries, {**body.keys, "name": key}, item.span)
 
 

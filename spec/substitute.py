@@ -84,12 +84,13 @@ class Filler:
             self.used.add(name)
             return name
         self.is_broken = True
-        hint = did_you_mean(name, self.axes) or f"write `${written}` if the dollar sign is meant"
+        known = [f"${axis}" for axis in self.axes]
+        hint = did_you_mean(f"${name}", known) or f"write `${written}` if the dollar sign is meant"
         self.diagnostics.error(
             "unknown-axis",
             f"the matrix of `{self.base}` has no axis `{name}`",
             span,
-            expected=one_of(f"${axis}" for axis in self.axes),
+            expected=one_of(known),
             hint=hint,
         )
         return None

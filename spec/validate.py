@@ -22,6 +22,7 @@ from exc.spec.places import name_of, span_node, value_span
 from exc.spec.recipes import Stage
 from exc.spec.references import ModelRef, Selector
 from exc.spec.shape import is_dropped
+from exc.spec.stage_hints import key_hint
 from exc.spec.trunks import Tokenizer, Trunk
 
 M = TypeVar("M", bound=BaseModel)
@@ -83,7 +84,8 @@ class _Validator:
         self.reported = check_numbers(self.root, self.diagnostics)
         for key in self.root.entries:
             if key not in Spec.model_fields:
-                self.diagnostics.add(unknown_key(key, keys_of(Spec), self.root.keys[key]))
+                span = self.root.keys[key]
+                self.diagnostics.add(unknown_key(key, keys_of(Spec), span, key_hint(Spec, key)))
         for section, model in NAMED.items():
             for name in self._named(section):
                 self._entry(model, (section, name))
@@ -132,6 +134,9 @@ class _Validator:
     def _recipe(self, name: str) -> None:
         path: Path = ("recipes", name)
         node = span_node(self.root, path)
+        if path in self.failed:
+            self.broken.add(path)
+            return
         if not isinstance(node, Sequence):
             assert node is not None
             dash = "start each stage with `- `" if isinstance(node, Mapping) and node.entries else None

@@ -21,13 +21,22 @@ from pathlib import Path
 import orjson
 
 TABLES = Path(__file__).parent.parent / "spec" / "tables"
-CONFIGS = {"sft": "SFTConfig", "grpo": "GRPOConfig"}
+CONFIGS = {"sft": "SFTConfig", "grpo": "GRPOConfig", "dpo": "DPOConfig"}
 
 # The closed sets of fields that TRL and transformers declare as a plain str, without choices. Every value is
 # looked up in the source of the trainers: one that they no longer know stops this script.
 PLAIN_STR_CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "sft": {
         "include_num_input_tokens_seen": ("all", "non_padding", "no"),
+        "pad_to_multiple_of": ("auto",),
+    },
+    "dpo": {
+        "f_divergence_type": ("reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"),
+        "include_num_input_tokens_seen": ("all", "non_padding", "no"),
+        "loss_type": (
+            *("sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard"),
+            *("aot", "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm"),
+        ),
         "pad_to_multiple_of": ("auto",),
     },
     "grpo": {

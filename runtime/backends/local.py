@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +16,20 @@ from types import FrameType
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt, new_attempt, utc_now
 from exc.runtime.backends.forking import ForkLauncher, worth_forking
+from exc.runtime.backends.limits import Advance, TimeLimit, time_limit
 from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
+from exc.runtime.backends.retries import Retries
 from exc.runtime.backends.slots import Claim, Slots
 from exc.runtime.events import EventTail
-from exc.runtime.failures import classify
+from exc.runtime.failures import classify, is_disk, unexplained
 from exc.runtime.lease import holder
+from exc.runtime.memory import oom_kills, oom_since
 from exc.runtime.outputs import Present, is_done, link_results
 from exc.runtime.places import spec_root
 from exc.runtime.ready import Queue, needed_jobs
 from exc.runtime.reporter import Outcome, Reporter
 from exc.runtime.requests import Cancelled
+from exc.runtime.room import Room
 from exc.runtime.store import Store
 
 _TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
@@ -45,11 +49,19 @@ class Running:
     process: Process
     claim: Claim
     tail: EventTail
+    limit: TimeLimit
+    oom_before: Mapping[str, int] = field(default_factory=oom_kills)
+    advance: Advance = field(default_factory=Advance)
     began: float = field(default_factory=time.monotonic)
 
 
 def run_local(
-    plan: Plan, plan_folder: Path, store: Store, reporter: Reporter, slots: int | None = None
+    plan: Plan,
+    plan_folder: Path,
+    store: Store,
+    reporter: Reporter,
+    slots: int | None = None,
+    gpus: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Run what a plan still needs and wait for it.
 
@@ -64,7 +76,7 @@ def run_local(
     else:
         launcher = ScriptLauncher(plan_folder, store.root, root)
     try:
-        return LocalRun(plan, store, reporter, launcher, Slots(slots)).run()
+        return LocalRun(plan, store, reporter, launcher, Slots(slots, gpus)).run()
     finally:
         launcher.close()
 
@@ -83,6 +95,9 @@ class LocalRun:
         self._running: dict[int, Running] = {}  # by descriptor
         self._elsewhere: dict[str, Job] = {}  # held by other processes
         self._restarts: dict[str, int] = {}
+        self._retries = Retries(plan.profile)
+        self._room = Room(store.root)
+        self._no_room: set[str] = set()  # jobs that the last look at the queue found no disk space for
         self._requests = Cancelled(store)
         self._looked = -_REQUESTS_S
         self._asked = 0  # how often someone asked for the end
@@ -100,7 +115,7 @@ class LocalRun:
                 if not self._asked:
                     self._start()
                     self._reporter.scheduled()
-                if not self._running and (self._asked or not (self._elsewhere or self._queue.ready())):
+                if not self._running and (self._asked or not self._can_go_on()):
                     break
                 self._wait()
         self._selector.close()
@@ -109,13 +124,25 @@ class LocalRun:
         outcome.unstarted = [job.id for job in self._jobs if job.id not in settled]
         outcome.seconds = time.monotonic() - clock
         outcome.stopped = bool(self._asked)
+        outcome.no_room = bool(self._no_room)
         self._reporter.end(outcome)
         return outcome
+
+    def _can_go_on(self) -> bool:
+        """Whether something may still be started, or done by others, without a person doing something."""
+        ready = any(job.id not in self._no_room for job in self._queue.ready())
+        return ready or bool(self._elsewhere or self._retries)
 
     # Starting
 
     def _start(self) -> None:
         """Start what can start, in order of urgency; what does not fit holds back what is less urgent."""
+        for job in self._retries.due():
+            if self._is_cancelled(job):
+                self._cancelled(job)
+            else:
+                self._queue.put_back(job)
+        self._no_room.clear()
         busy = {running.job.work_key for running in self._running.values()}
         for job in self._queue.ready():
             if job.work_key in busy or not self._launcher.can_start(job):
@@ -134,6 +161,10 @@ class LocalRun:
                 self._elsewhere[job.id] = job
                 self._reporter.elsewhere(job, held)
                 continue
+            if not self._room.allows(job.estimate.get("disk_bytes", 0.0)):
+                self._no_room.add(job.id)
+                self._reporter.no_room(self._store.root)
+                continue
             claim = self._slots.claim(job)
             if claim is None:
                 return None
@@ -143,19 +174,31 @@ class LocalRun:
         return None
 
     def _launch(self, job: Job, claim: Claim) -> None:
-        attempt = new_attempt(self._store, job.identity)
+        attempt = None
         try:
+            attempt = new_attempt(self._store, job.identity)
             process = self._launcher.start(job, attempt, claim.gpus)
         except OSError as error:
             self._slots.release(claim)
-            return self._failed(job, classify(error), attempt)
-        self._running[process.descriptor] = Running(job, attempt, process, claim, EventTail(attempt.events))
+            if is_disk(error):  # nothing of the job has begun: it waits until there is room
+                self._room.suspect()
+                return self._queue.put_back(job)
+            if attempt is None:
+                raise
+            failure = classify(error)
+            attempt.end(1, failure)
+            return self._failed(job, failure, attempt)
+        tail, limit = EventTail(attempt.events), time_limit(job)
+        self._running[process.descriptor] = Running(job, attempt, process, claim, tail, limit)
         self._selector.register(process.descriptor, selectors.EVENT_READ)
         return self._reporter.started(job, attempt)
 
     def _refuse(self, job: Job, why: str) -> None:
         self._queue.take(job)
-        self._failed(job, Failure("config", why), new_attempt(self._store, job.identity))
+        failure, attempt = Failure("config", why), new_attempt(self._store, job.identity)
+        attempt.begin(job.id)
+        attempt.end(1, failure)
+        self._failed(job, failure, attempt)
 
     # Waiting
 
@@ -169,6 +212,8 @@ class LocalRun:
             self._answer()
         for running in self._running.values():
             self._take_events(running)
+            if (number := running.limit.due()) is not None:
+                running.process.signal(number)
         for descriptor in ended:
             self._selector.unregister(descriptor)
             running = self._running.pop(descriptor)
@@ -180,6 +225,7 @@ class LocalRun:
         for event in running.tail.read():
             if event["event"] == "published":
                 self._queue.arrived([str(event.get("artifact"))])
+            running.advance.take(event)
             self._reporter.progress(running.job, event)
 
     def _ended(self, running: Running, code: int) -> None:
@@ -190,15 +236,27 @@ class LocalRun:
             return self._finished(job, seconds, elsewhere=False)
         record = attempt.read()
         failure, code = failure_of(record), record.get("exit", code)
+        if failure is None and running.limit.asked and not (self._asked or self._is_cancelled(job)):
+            return self._timed_out(running, code)
         if failure is None and (code in _EXIT_STOPPED or (code in _TOLD and self._is_cancelled(job))):
             return self._stopped(job)
         if failure is None and self._asked and code in _asked_codes(self._asked):
             attempt.end(code, note="killed by the one who asked it to stop")
             return self._stopped(job)
         if failure is None:
-            failure = _unexplained(code)
+            failure = unexplained(code, oom_since(running.oom_before))
             attempt.end(code, failure)
         return self._failed(job, failure, attempt)
+
+    def _timed_out(self, running: Running, code: int) -> None:
+        """Its time was over: it goes on where it left off, for as long as every attempt comes further."""
+        job, advance = running.job, running.advance
+        failure = running.limit.failure(saves=advance.saved is not None)
+        if advance.made:
+            self._queue.put_back(job)
+            return self._reporter.retrying(job, failure, 0.0)
+        running.attempt.end(code, failure)
+        return self._failed(job, failure, running.attempt)
 
     def _look_elsewhere(self) -> None:
         for job in list(self._elsewhere.values()):
@@ -229,18 +287,23 @@ class LocalRun:
 
     def _finished(self, job: Job, seconds: float, *, elsewhere: bool) -> None:
         if elsewhere:
-            link_results(self._plan, job, self._store)
+            with contextlib.suppress(OSError):  # of a full disk; the next run makes them
+                link_results(self._plan, job, self._store)
         self._outcome.done[job.id] = seconds
         self._queue.arrived(job.artifacts())
         self._reporter.done(job, seconds, elsewhere=elsewhere)
 
     def _failed(self, job: Job, failure: Failure, attempt: Attempt) -> None:
+        if failure.kind == "disk":
+            self._room.suspect()
+        if not self._asked and (wait_s := self._retries.take(job, failure.kind)) is not None:
+            return self._reporter.retrying(job, failure, wait_s)
         # What it published before it failed can still be read.
         self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
         blocked: Sequence[Job] = self._queue.failed(job)
         self._outcome.failed[job.id] = (failure, attempt)
         self._outcome.blocked.update((other.id, job.id) for other in blocked)
-        self._reporter.failed(job, failure, attempt, blocked)
+        return self._reporter.failed(job, failure, attempt, blocked)
 
     def _stopped(self, job: Job) -> None:
         """The job ended before it was done, without fault: to be resumed now, or by the next run."""
@@ -320,14 +383,3 @@ def _asked_codes(asked: int) -> set[int]:
     """How a process that was asked to stop may end without a word: as told, or before it could listen."""
     numbers = [signal.SIGTERM, signal.SIGKILL] if asked > 1 else [signal.SIGTERM]
     return {code for number in numbers for code in (-number, _SHELL_SIGNALLED + number)}
-
-
-def _unexplained(code: int) -> Failure:
-    """The failure of a process that did not come to say why it ended."""
-    if code > _SHELL_SIGNALLED:
-        code = _SHELL_SIGNALLED - code
-    if code == -signal.SIGKILL:
-        return Failure("killed", "killed by SIGKILL; where nobody did that, the machine ran out of memory")
-    if code < 0 and -code in set(signal.Signals):
-        return Failure("killed", f"killed by {signal.Signals(-code).name}")
-    return Failure("error", f"its script ended with exit code {code} before the job could say why")

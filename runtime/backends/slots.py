@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from exc.compiler.plan import Job
-from exc.runtime.files import names
+from exc.runtime.backends.inventory import usable_gpus
+from exc.runtime.wording import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,13 @@ class Slots:
     def lacks(self, job: Job) -> str | None:
         """Why this machine can never run a job, or None."""
         gpus = _gpus(job)
-        if gpus > len(self.gpus):
-            return f"it asks for {gpus} GPUs, this machine has {len(self.gpus)}"
-        return None
+        if gpus <= len(self.gpus):
+            return None
+        there = plural(len(self.gpus), "GPU")
+        return (
+            f"it asks for {plural(gpus, 'GPU')}, this machine has {there}\nlower `gpus` under `resources` in "
+            "the profile; if there are more than exc sees, say how many: `gpus` of the profile, or --gpus"
+        )
 
     def claim(self, job: Job) -> Claim | None:
         """Take what a job needs, if it is free now."""
@@ -54,15 +57,6 @@ class Slots:
 def usable_cpus() -> int:
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def usable_gpus() -> tuple[str, ...]:
-    """GPUs by the names that CUDA_VISIBLE_DEVICES takes."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(name.strip() for name in named.split(",") if name.strip() not in ("", "-1"))
-    found = [match[1] for name in names(Path("/dev")) if (match := re.fullmatch(r"nvidia(\d+)", name))]
-    return tuple(sorted(found, key=int))
 
 
 def _gpus(job: Job) -> int:

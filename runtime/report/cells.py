@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from exc.compiler.plan import Job, Plan
+from exc.runtime.adoption import Adoption, adoptions_of
 from exc.runtime.report.missing import Missing, Reasons
 from exc.runtime.report.statistics import Floats, Ints, pass_at_k
 from exc.runtime.store import Store, StoreError
@@ -56,6 +57,7 @@ class Cell:
     metrics: Mapping[str, float] = field(default_factory=dict)
     missing: Missing | None = None
     note: str = ""  # what is odd about a number that is there
+    adopted: tuple[Adoption, ...] = ()  # what of it was made elsewhere
 
     @property
     def point(self) -> tuple[str, str, int, str]:
@@ -138,7 +140,7 @@ def _fill(place: dict[str, Any], evaluation: Mapping[str, Any], store: Store, re
         return Cell(
             **place, missing=Missing("damaged", f"the artifact {place['artifact']}: {error}", place["job"])
         )
-    return Cell(**place, units=units, metrics=metrics, note=note)
+    return Cell(**place, units=units, metrics=metrics, note=note, adopted=adoptions_of(artifact.record))
 
 
 def _read_units(folder: Path, kind: str) -> Units | None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from exc.runtime.report.axes import Axis, is_logarithmic, padded, round_ticks, tick_texts, token_axis, token_ticks
+from exc.runtime.report.axes import (
+    Axis,
+    is_logarithmic,
+    padded,
+    round_ticks,
+    tick_texts,
+    token_axis,
+    token_ticks,
+)
 from exc.runtime.report.captions import alt_text
 from exc.runtime.report.figure_rows import Drawn, Table
 from exc.runtime.report.formats import count
@@ -48,8 +56,8 @@ def line_panel(
             shift = room * (index - (len(panel.series) - 1) / 2)
         drawer = _Line(panel, series, looks[series.arm], table, across, up, shift, len(tokens) >= _DENSE)
         key = keys[entry_name(panel, series)]
-        bands += element("g", drawer.band(), class_=f"c{drawer.look.index}", data_key=key)
-        kind = f"c{drawer.look.index} hollow" if series.dashed else f"c{drawer.look.index}"
+        bands += element("g", drawer.band(), class_=drawer.look.css, data_key=key)
+        kind = drawer.look.css + (" hollow" if series.dashed else "")
         lines += element("g", drawer.line(), class_=kind, data_key=key)
     column = str(table.column(panel.title))
     return frame(panel, width, height, grid + bands + lines, column)
@@ -79,7 +87,9 @@ class _Line:
     def band(self) -> str:
         """The intervals: an area under a line, bars where there is none."""
         xs = [self._place(spot)[0] for spot in self.series.spots]
-        lows, highs = ([self.up.place(v) for v in side] for side in bounds(self.series.estimates, self.panel.scale))
+        lows, highs = (
+            [self.up.place(v) for v in side] for side in bounds(self.series.estimates, self.panel.scale)
+        )
         if len(xs) == 1:
             x, low, high = xs[0], lows[0], highs[0]
             caps = "".join(f"M{number(x - 4)} {number(y)}h8" for y in (low, high))

@@ -56,9 +56,7 @@ def cloud_panel(
             row = table.number(drawn_of(panel, mark)[0])
             shape = mark_id(looks[arm], small=len(panel.marks) >= _DENSE)
             drawn += use(shape, places[id(mark)], row, None if mark.decided else "hollow")
-        inside += element(
-            "g", drawn + names.get(arm, ""), class_=f"c{looks[arm].index}", data_key=keys[arm]
-        )
+        inside += element("g", drawn + names.get(arm, ""), class_=looks[arm].css, data_key=keys[arm])
     shown = " ".join(str(table.column(f"\u0394 {metric}")) for metric in panel.metrics)
     return frame(panel, width, _HEIGHT, inside, shown)
 

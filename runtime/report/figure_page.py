@@ -89,9 +89,7 @@ def _groups(entries: Sequence[Entry], looks: Mapping[str, Look]) -> list[Group]:
         title = base_name(entry.arm) if "[" in entry.arm else ""
         short = _short(entry) if title else entry.name
         # Recipes without variants share the group of no name.
-        found.setdefault(title, []).append(
-            LegendEntry(key, arms.index(entry.arm), entry.name, short, mark)
-        )
+        found.setdefault(title, []).append(LegendEntry(key, arms.index(entry.arm), entry.name, short, mark))
     return [Group(title, tuple(own)) for title, own in found.items()]
 
 

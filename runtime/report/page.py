@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ import jinja2
 
 from exc import __version__
 from exc.runtime.report import formats
+from exc.runtime.report.adopted import footnotes, mark_of, point_name, value_rows
 from exc.runtime.report.cells import BASE, Cell, metric_names
 from exc.runtime.report.contrasts import Contrast, Point, largest_k, reference_text
 from exc.runtime.report.figure_page import Group, Shown
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
 from exc.runtime.report.statistics import FLAT_SHARE, NUM_RESAMPLES, Estimate
+from exc.runtime.report.style import base_name
 from exc.runtime.report.svg import definitions
 from exc.runtime.report.tables import cell_value, ordered_metrics
+from exc.runtime.store import Store
 
 _HERE = Path(__file__).parent
 LOWER_IS_BETTER = frozenset({"bits_per_byte"})
@@ -60,6 +64,7 @@ def render(
         arms=arms,
         definitions=definitions(),
         tables=[results_table(results, name) for name in results.evaluations],
+        adopted={"notes": footnotes(results.cells), "rows": value_rows(results.plan, Store(store_root))},
         missing=missing_rows(results),
         accepted=report.get("accepted", ()),
         warnings=report.get("warnings", ()),
@@ -83,11 +88,13 @@ def summary(results: Results) -> list[tuple[str, str]]:
     )
     places = {(cell.trunk, cell.at) for cell in results.cells}
     recipes = list(dict.fromkeys(cell.recipe for cell in results.cells if cell.recipe != BASE))
+    variants = Counter(map(base_name, recipes))
+    names = [name if number == 1 else f"{name} ({number} variants)" for name, number in variants.items()]
     measured = len(results.cells) - len(results.missing)
     return [
         ("Trunks", ", ".join(results.trunks)),
         ("Checkpoints", f"{len(places)} ({span} tokens)" if places else "0"),
-        ("Recipes", ", ".join(recipes) or "none"),
+        ("Recipes", ", ".join(names) or "none"),
         ("Evaluations", ", ".join(results.evaluations)),
         ("Cells measured", f"{measured} of {len(results.cells)}"),
         ("Seed", str(results.plan.seed)),
@@ -131,8 +138,8 @@ def _contrast_row(contrast: Contrast, metrics: Sequence[str], reach: float) -> d
         "trunk": head.trunk,
         "at": head.at,
         "tokens": formats.count(head.tokens),
-        "a": (head.arm, _anchor(contrast.a)),
-        "b": (contrast.b.head.arm, _anchor(contrast.b)),
+        "a": (point_name(contrast.a), _anchor(contrast.a)),
+        "b": (point_name(contrast.b), _anchor(contrast.b)),
         "input": "input" in contrast.against and contrast.b.head.recipe != BASE,
         "deltas": [
             _delta(metric, estimate, reach) for metric, estimate in zip(metrics, estimates, strict=True)
@@ -238,7 +245,7 @@ def _row_place(cell: Cell) -> dict[str, Any]:
         "trunk": cell.trunk,
         "at": cell.at,
         "tokens": formats.count(cell.tokens),
-        "arm": cell.arm,
+        "arm": cell.arm + mark_of([cell]),
         "base": cell.recipe == BASE,
     }
 

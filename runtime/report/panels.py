@@ -1,4 +1,4 @@
-"""A figure as data: panels, and what is drawn in each, down to the cells that every point was computed from."""
+"""A figure as data: panels, and what each draws, down to the cells that a point was computed from."""
 
 from __future__ import annotations
 

@@ -136,15 +136,15 @@
     link.href = `#origin-${number}`;
     const head = make("p", "quiet");
     head.append(link);
-    const short = `${artifact.replace(/^artifacts\//, "").slice(0, 24)}\u2026`;
-    return [head, copyable(job, job, "the job's id"), copyable(artifact, short, "the artifact's path")];
+    const short = `${artifact.slice(0, 24)}\u2026`;
+    return [head, copyable(job, job, "the job's id"), copyable(artifact, short, "the artifact")];
   };
   const numbers = (value) => (value ? value.split(" ") : []);
 
   // The lines of a tooltip, read from the row of the table under the figure.
   const describe = (svg, mark, whole) => {
     const table = svg.closest("figure").querySelector("table.data");
-    const row = table.tBodies[0].rows[mark.dataset.row];
+    const row = table.tBodies[0].rows[mark.dataset.r];
     const heads = all("thead th", table);
     const values = heads.filter((head) => head.matches(".value"));
     const text = (name) => row.cells[heads.findIndex((head) => head.textContent === name)]?.textContent;
@@ -171,7 +171,7 @@
     const replicates = text("Replicates");
     const counted = replicates.startsWith("only") ? `replicate ${replicates.slice(6)} alone` : `replicates: ${replicates}`;
     lines.push(make("p", "quiet", `n = ${text("n")} ${table.dataset.noun}, ${counted}`));
-    const cells = numbers(row.dataset.cells);
+    const cells = all("a", row.cells[row.cells.length - 1]).map((link) => link.hash.replace("#origin-", ""));
     if (whole) {
       lines.push(...cells.flatMap((number) => cellLines(number, cells.length > 1)));
       const against = numbers(row.dataset.against);
@@ -228,7 +228,7 @@
     });
     tip.append(close);
   };
-  const marksOf = (svg) => all("use[data-row]", svg).filter((mark) => !mark.closest(".off"));
+  const marksOf = (svg) => all("use[data-r]", svg).filter((mark) => !mark.closest(".off"));
   const spot = (mark) => ({ x: mark.x.baseVal.value, y: mark.y.baseVal.value });
   const nearest = (svg, event) => {
     const matrix = svg.getScreenCTM();
@@ -237,7 +237,8 @@
     let least = (REACH / matrix.a) ** 2;
     for (const mark of marksOf(svg)) {
       const { x, y } = spot(mark);
-      const distance = (x - at.x) ** 2 + (y - at.y) ** 2;
+      // A mean is meant before a single replicate as near.
+      const distance = (x - at.x) ** 2 + (y - at.y) ** 2 + (mark.matches(".dot") ? 9 : 0);
       if (distance < least) [best, least] = [mark, distance];
     }
     return best;
@@ -247,7 +248,7 @@
     const marks = marksOf(svg);
     if (!from || !marks.includes(from)) return marks[0] ?? null;
     const group = from.closest("[data-key]");
-    const mine = marks.filter((mark) => mark.closest("[data-key]") === group).sort((a, b) => a.dataset.row - b.dataset.row);
+    const mine = marks.filter((mark) => mark.closest("[data-key]") === group).sort((a, b) => a.dataset.r - b.dataset.r);
     if (key === "ArrowLeft" || key === "ArrowRight") {
       return mine[mine.indexOf(from) + (key === "ArrowRight" ? 1 : -1)] ?? from;
     }

@@ -62,9 +62,7 @@ def select(results: Results, chosen: frozenset[int] | None) -> Results:
     )
 
 
-def _computed(
-    results: Results, cells: Sequence[Cell]
-) -> tuple[tuple[Point, ...], tuple[Contrast, ...]]:
+def _computed(results: Results, cells: Sequence[Cell]) -> tuple[tuple[Point, ...], tuple[Contrast, ...]]:
     bootstrap = Bootstrap(results.plan.seed, level=results.level)
     points = points_of(cells, results.evaluations, bootstrap)
     return tuple(points), tuple(contrasts_of(results.plan, points, bootstrap))

@@ -1,4 +1,4 @@
-"""How figures look: a colour for each recipe, a marker and a dash for each of its variants, everywhere the same."""
+"""How figures look: a colour for each recipe, a marker and a dash for each variant, the same everywhere."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 from exc.runtime.report.cells import BASE
 
-# Base's own colour, then those of recipes. Chosen so that any two differ, by 10 hundredths of OKLab or more, to
-# normal, protan, deutan and tritan eyes, and each stands out from its background by 3:1 or more.
+# Base's own colour, then those of recipes. Any two differ by a tenth of OKLab's lightness or more to normal,
+# protan, deutan and tritan eyes, and each stands out from its background by 3:1 or more.
 LIGHT = ("#444a52", "#324bcc", "#c92704", "#0d8d70", "#9e1d90", "#bd8a06", "#3896f7")
 DARK = ("#6e747c", "#5579fd", "#d14006", "#3ec468", "#cd87cf", "#f9dc5b", "#8de2fc")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # On and off, in widths of the line; none is that of a second line of one arm.
-DASHES: tuple[tuple[float, ...], ...] = ((), (6, 1.5), (1.2, 1.4), (6, 1.6, 1.2, 1.6), (3, 1.2, 1, 1.2, 1, 1.2))
+DASHES: tuple[tuple[float, ...], ...] = (
+    (),
+    (6, 1.5),
+    (1.2, 1.4),
+    (6, 1.6, 1.2, 1.6),
+    (3, 1.2, 1, 1.2, 1, 1.2),
+)
 SECOND = (4.0, 2.0)
 INK = "#1f2328"
 MUTED = "#59636e"
@@ -23,16 +29,31 @@ EXPANDED = "#0d8d70"  # tints of the quadrants
 SHARPENED = "#bd8a06"
 
 
+# How much of a recipe's own colour its variants have; the rest is ink, so that contrast only grows.
+SHADES = (1.0, 0.7, 0.42)
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     index: int  # among the colours
     marker: str
     dash: tuple[float, ...] = ()
+    shade: int = 0
 
     @property
     def colour(self) -> str:
         """On white."""
-        return LIGHT[self.index]
+        return _mixed(LIGHT[self.index], INK, SHADES[self.shade])
+
+    @property
+    def css(self) -> str:
+        """Classes of the page's style sheet."""
+        return f"c{self.index}" + (f" s{self.shade}" if self.shade else "")
+
+
+def _mixed(colour: str, other: str, share: float) -> str:
+    pairs = [[int(text[i : i + 2], 16) for text in (colour, other)] for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
 
 
 def base_name(arm: str) -> str:
@@ -43,19 +64,22 @@ def base_name(arm: str) -> str:
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """A look for each arm in order, and base's own.
 
-    The name before the bracket has the colour, the variants under it differ in marker and dash: their numbers
-    have no common factor, so that 35 variants of a name, and 42 names, are distinct.
+    The name before the bracket has the colour, the variants under it differ in marker, dash and shade, whose
+    numbers have no common factor: 105 variants of a name, and 42 names, are distinct.
     """
     names = list(dict.fromkeys(map(base_name, arms)))
     found = {BASE: Look(0, "o")}
-    count: dict[str, int] = {}
+    seen: dict[str, int] = {}
     for arm in arms:
         name = base_name(arm)
-        place, variant = names.index(name), count.get(name, 0)
-        count[name] = variant + 1
+        place, variant = names.index(name), seen.get(name, 0)
+        seen[name] = variant + 1
         index = 1 + place % (len(LIGHT) - 1)
         found[arm] = Look(
-            index, MARKERS[(place + variant) % len(MARKERS)], DASHES[variant % len(DASHES)]
+            index,
+            MARKERS[(place + variant) % len(MARKERS)],
+            DASHES[variant % len(DASHES)],
+            variant % len(SHADES),
         )
     return found
 

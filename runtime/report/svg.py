@@ -9,16 +9,16 @@ from exc.runtime.report.style import SECOND, Look
 
 # About their own centre, as wide as matplotlib's at size 7.
 _MARKS = {
-    "o": "M3.5 0A3.5 3.5 0 1 1-3.5 0 3.5 3.5 0 1 1 3.5 0Z",
-    "s": "M-3.2-3.2H3.2V3.2H-3.2Z",
-    "^": "M0-4 3.8 3.2H-3.8Z",
-    "D": "M0-4.4 4.4 0 0 4.4-4.4 0Z",
-    "v": "M0 4 3.8-3.2H-3.8Z",
-    "P": "M-1.4-4H1.4V-1.4H4V1.4H1.4V4H-1.4V1.4H-4V-1.4H-1.4Z",
-    "X": "M-4-2.3-2.3-4 0-1.7 2.3-4 4-2.3 1.7 0 4 2.3 2.3 4 0 1.7-2.3 4-4 2.3-1.7 0Z",
+    "o": "M4 0A4 4 0 1 1-4 0 4 4 0 1 1 4 0Z",
+    "s": "M-3.6-3.6H3.6V3.6H-3.6Z",
+    "^": "M0-4.8 4.6 3.6H-4.6Z",
+    "D": "M0-5 5 0 0 5-5 0Z",
+    "v": "M0 4.8 4.6-3.6H-4.6Z",
+    "P": "M-1.6-4.6H1.6V-1.6H4.6V1.6H1.6V4.6H-1.6V1.6H-4.6V-1.6H-1.6Z",
+    "X": "M-4.6-2.6-2.6-4.6 0-2 2.6-4.6 4.6-2.6 2 0 4.6 2.6 2.6 4.6 0 2-2.6 4.6-4.6 2.6-2 0Z",
 }
-_IDS = {marker: f"mark-{number}" for number, marker in enumerate(_MARKS)}
-DOT = "mark-dot"  # of a single replicate
+_IDS = {marker: f"m{number}" for number, marker in enumerate(_MARKS)}
+DOT = "m-dot"  # of a single replicate
 Point = tuple[float, float]
 
 
@@ -34,7 +34,7 @@ def path(points: Iterable[Point], *, closed: bool = False) -> str:
 
 
 def element(name: str, text: str = "", **attributes: object) -> str:
-    """Underscores in the names of attributes stand for hyphens; one that ends in `_` loses it; None is left out."""
+    """Underscores in names stand for hyphens, a last one is dropped; what is None is left out."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
         for key, value in attributes.items()
@@ -48,21 +48,23 @@ def label(text: str, x: float, y: float, kind: str) -> str:
 
 
 def mark_id(look: Look, *, small: bool = False) -> str:
-    return _IDS[look.marker] + ("-small" if small else "")
+    return _IDS[look.marker] + ("s" if small else "")
 
 
 def definitions() -> str:
     """Every mark once, for all figures of the page."""
     paths = [element("path", id=_IDS[marker], d=d) for marker, d in _MARKS.items()]
-    paths += [element("path", id=f"{_IDS[m]}-small", d=d, transform="scale(.62)") for m, d in _MARKS.items()]
+    paths += [element("path", id=f"{_IDS[m]}s", d=d, transform="scale(.55)") for m, d in _MARKS.items()]
     paths.append(element("circle", id=DOT, r=1.9))
-    return element("svg", element("defs", "".join(paths)), width=0, height=0, aria_hidden="true", class_="defs")
+    return element(
+        "svg", element("defs", "".join(paths)), width=0, height=0, aria_hidden="true", class_="defs"
+    )
 
 
 def use(mark: str, place: Point, row: int | None = None, kind: str | None = None) -> str:
     """A mark at a place; `row` is that of the table under the figure."""
     x, y = map(number, place)
-    return element("use", href=f"#{mark}", x=x, y=y, data_row=row, class_=kind)
+    return element("use", href=f"#{mark}", x=x, y=y, data_r=row, class_=kind)
 
 
 def dash_of(look: Look, *, dashed: bool) -> str | None:
@@ -78,5 +80,5 @@ def swatch(look: Look, *, dashed: bool, line: bool) -> str:
     inside = (stroke if line else "") + mark
     view = "0 0 30 14" if line else "8 0 14 14"
     return element(
-        "svg", inside, viewBox=view, class_=f"swatch c{look.index}", aria_hidden="true", focusable="false"
+        "svg", inside, viewBox=view, class_=f"swatch {look.css}", aria_hidden="true", focusable="false"
     )

@@ -141,6 +141,7 @@ def _origin(cell: Cell) -> Row:
         "model_artifact": cell.model_artifact,
         "seeds": " ".join(map(str, cell.seeds)),
         "source": " ".join(cell.source),
+        "adopted": " ".join(adoption.text() for adoption in cell.adopted),
     }
 
 

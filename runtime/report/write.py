@@ -15,6 +15,7 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     reported with their reason, never left out. Raises OSError if `out` cannot be written.
     """
     # Loads matplotlib, which the rest of the command line must not.
+    from exc.runtime.report.adopted import marked
     from exc.runtime.report.drawings import drawings_of
     from exc.runtime.report.figure_page import arms_legend, show
     from exc.runtime.report.figure_rows import drawn_rows
@@ -29,6 +30,7 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     drawings, notes = drawings_of(results)
+    drawings = [marked(drawing) for drawing in drawings]
     dressed = looks(results.arms)
     shown = []
     for drawing in drawings:

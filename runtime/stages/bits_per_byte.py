@@ -63,7 +63,7 @@ def run(ctx: JobContext) -> None:
 
 def _texts(ctx: JobContext) -> Iterator[str]:
     left = ctx.config["limit_bytes"]
-    for record in read_source(ctx.config["source"], ctx.root):
+    for record in read_source(ctx.config["source"], ctx.root, ctx.inputs):
         text = record.text(ctx.config["text"])
         if left is not None and len(text.encode()) >= left:
             text = text.encode()[:left].decode(errors="ignore")

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 from exc.runtime.context import JobContext, JobFailed, Stopped
+from exc.runtime.failures import class_in_words
+from exc.runtime.memory import oom_kills, oom_since
 from exc.runtime.stages.model_folder import BadModel, copy_tokenizer, read_config, read_tensors
 
 POLL_S = 0.2  # how long a request to stop may go unseen
@@ -31,7 +33,9 @@ def run(ctx: JobContext) -> None:
     EXC_SEED, EXC_CONFIG (a JSON file), and EXC_WORK (a folder that outlives an attempt). Under EXC_OUTPUT the
     folder that `leaves` names must then hold config.json and safetensors; a tokenizer is taken from the input
     model unless one is there.
-    Raises JobFailed("command") when it exits with another code than 0 or leaves no such model.
+    What it starts ends with the job, kill -9 of the job included, unless it leaves its process group.
+    Raises JobFailed("command") when it exits with another code than 0 or leaves no such model; "disk" or
+    "out-of-memory" when that is what it died of.
     """
     output = _new_output(ctx.work)
     model = (output / str(ctx.config["leaves"])).resolve()
@@ -54,7 +58,7 @@ def run(ctx: JobContext) -> None:
 def _new_output(work: Path) -> Path:
     """Make an empty folder of a name never used, and remove what earlier attempts left.
 
-    A command may outlive a job that was killed: it must not write among what the next one leaves.
+    What left the process group of a job that was killed must not write among what the next one leaves.
     """
     work.mkdir(parents=True, exist_ok=True)
     for older in work.glob("output*"):
@@ -80,6 +84,8 @@ def _environment(ctx: JobContext, output: Path) -> dict[str, str]:
 
 def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
     """Run the shell line to its end, passing its output on as it comes."""
+    oom_before = oom_kills()
+    guardian = Guardian()
     process = subprocess.Popen(
         ["bash", "-eo", "pipefail", "-c", str(ctx.config["run"])],
         cwd=ctx.root,
@@ -87,22 +93,22 @@ def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a process group of its own, which can be signalled as a whole
+        process_group=guardian.group,  # which can be signalled as a whole
     )
     output = _Output(process)
     kill_at: float | None = None
     try:
         # A shell ends at once on SIGTERM, and what it waited for may still be saving.
-        while process.poll() is None or (kill_at is not None and _group_runs(process.pid)):
+        while process.poll() is None or (kill_at is not None and _group_runs(guardian.group)):
             output.forward(POLL_S)
             if kill_at is None and ctx.should_stop():
-                _signal_group(process, signal.SIGTERM)
+                guardian.signal_group(signal.SIGTERM)
                 kill_at = time.monotonic() + GRACE_S
             if kill_at is not None and time.monotonic() > kill_at:
-                _signal_group(process, signal.SIGKILL)
+                guardian.signal_group(signal.SIGKILL)
     finally:
         # What it left behind in the background must not outlive it, nor hold the pipe open.
-        _signal_group(process, signal.SIGKILL)
+        guardian.close()
         process.wait()
         while output.forward(0.0):
             pass
@@ -110,17 +116,55 @@ def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
     if kill_at is not None:
         raise Stopped
     if process.returncode != 0:
-        raise JobFailed("command", f"the command {_how_it_ended(process.returncode)}{output.tail()}")
+        raise _failure(process.returncode, oom_since(oom_before), output)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
-        os.killpg(process.pid, number)
+def _failure(code: int, oom: str | None, output: _Output) -> JobFailed:
+    """What a command died of: as the kernel or its own last words have it."""
+    said = f"the command {_how_it_ended(code)}"
+    if oom is not None and code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return JobFailed("out-of-memory", f"{said}: {oom}{output.tail()}")
+    kind = "disk" if code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ) else class_in_words(output.last_words())
+    return JobFailed(kind or "command", f"{said}{output.tail()}")
+
+
+class Guardian:
+    """A shell that leads the process group of a command, and ends the group when this process is gone.
+
+    It waits at a pipe whose other end only this process holds, so that kill -9 of it is noticed, too. The
+    command joins the group after it, and no moment is left in which nobody watches.
+    """
+
+    def __init__(self) -> None:
+        theirs, self._ours = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", 'trap "" TERM INT HUP USR1 USR2; read -r _; kill -s KILL 0'],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        finally:
+            os.close(theirs)
+        self.group = self._process.pid
+
+    def signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+            os.killpg(self.group, number)
+
+    def close(self) -> None:
+        """Kill all that is left of the group, and the guardian."""
+        self.signal_group(signal.SIGKILL)
+        self._process.wait()
+        os.close(self._ours)
 
 
 def _group_runs(leader: int) -> bool:
-    """Whether a process of the group still runs; one that only waits to be reaped does not."""
+    """Whether a process of the group still runs, its leader aside; one that waits to be reaped does not."""
     for path in Path("/proc").glob("[0-9]*/stat"):
+        if path.parent.name == str(leader):
+            continue
         try:
             state, _, group = path.read_bytes().rpartition(b") ")[2].split()[:3]
         except (OSError, ValueError):  # it has ended meanwhile
@@ -131,7 +175,9 @@ def _group_runs(leader: int) -> bool:
 
 
 def _how_it_ended(code: int) -> str:
-    return f"exited with {code}" if code > 0 else f"was killed by {signal.Signals(-code).name}"
+    if code > 0:
+        return f"exited with {code}"
+    return f"was killed by {signal.Signals(-code).name}"
 
 
 class _Output:
@@ -155,13 +201,18 @@ class _Output:
         chunk = os.read(self.pipe.fileno(), 1 << 16)
         self.open = bool(chunk)
         self.kept = (self.kept + chunk)[-TAIL_BYTES:]
-        sys.stdout.write(self.decoder.decode(chunk, final=not chunk))
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # the log lies on a full disk, which may not be the command's
+            sys.stdout.write(self.decoder.decode(chunk, final=not chunk))
+            sys.stdout.flush()
         return bool(chunk)
 
     def tail(self) -> str:
         lines = self.kept.decode(errors="replace").splitlines()[-TAIL_LINES:]
         return "\nits last lines:\n" + "\n".join(lines) if lines else " and printed nothing"
+
+    def last_words(self) -> str:
+        """The last lines that it wrote, in which a program says why it ends."""
+        return "\n".join(self.kept.decode(errors="replace").splitlines()[-3:])
 
     def close(self) -> None:
         self.pipe.close()

@@ -13,7 +13,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from exc.compiler.batch import grpo_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
+from exc.runtime.stages.adapters import adapter_config, check_targets
 from exc.runtime.stages.completions import cut_at_stop, keep_until_stop
+from exc.runtime.stages.judging import DEFAULT_TIMEOUT_S, Judge, load_judge
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.ordering import OrderedSampler
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
@@ -26,10 +28,10 @@ from exc.runtime.stages.training import (
     train,
 )
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
-from exc.runtime.stages.verifiers import load_verifier
 from exc.runtime.stages.weights import load_policy
 
 Reward = Callable[..., list[float | None]]
+_ENOUGH = 100  # completions before their share that could not be verified says something
 
 
 def run(ctx: JobContext) -> None:
@@ -48,10 +50,12 @@ def run(ctx: JobContext) -> None:
     state = session.begin()
     if session.done:
         return
-    train(_make_trainer(ctx, session.scratch), session, state)
+    timeout_s = ctx.config.get("verifier_timeout", DEFAULT_TIMEOUT_S)
+    with load_judge(ctx.config["verifier"], ctx.root, timeout_s) as judge:
+        train(_make_trainer(ctx, session.scratch, judge), session, state)
 
 
-def _make_trainer(ctx: JobContext, scratch: Path) -> RolloutTrainer:
+def _make_trainer(ctx: JobContext, scratch: Path, judge: Judge) -> RolloutTrainer:
     from datasets import Dataset
 
     config = ctx.config
@@ -60,7 +64,9 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> RolloutTrainer:
         raise JobFailed("data", "there are no rows to make prompts of")
     arguments = make_arguments(config, scratch)
     model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
-    reward = make_reward(rows, load_verifier(config["verifier"], ctx.root), config["rewards"], config["stop"])
+    most = config.get("max_unverifiable", 0.05)
+    check_targets(model, config.get("lora"))
+    reward = make_reward(rows, judge, config["rewards"], config["stop"], most)
     prompts = [
         {"prompt": render_prompt(config["prompt"], row.fields), "row": n} for n, row in enumerate(rows)
     ]
@@ -70,6 +76,7 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> RolloutTrainer:
         args=arguments,
         train_dataset=Dataset.from_list(prompts),
         processing_class=tokenizer,
+        peft_config=adapter_config(config.get("lora")),
     )
     trainer.stop, trainer.rollouts = tuple(config["stop"]), config["rollouts"]
     return trainer
@@ -109,20 +116,32 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> GRPOConfig:
 
 
 def make_reward(
-    rows: Sequence[Row], verify: Callable[[str, Row], Any], rewards: Mapping[str, float], stop: Sequence[str]
+    rows: Sequence[Row], judge: Judge, rewards: Mapping[str, float], stop: Sequence[str], most: float = 1.0
 ) -> Reward:
     """Return TRL's reward function: `correct` if right, else `format` if an answer was found, else 0.
 
     What cannot be verified has no reward, and is left out of its group. Raises JobFailed("verifier") when
-    that is so of a whole rollout, since nothing could be learned.
+    that is so of a whole rollout, since nothing could be learned, and when it is so of more than the share
+    `most` of all completions since the process began.
     """
+    num_judged = num_failed = 0
 
     def reward(completions: list[str], row: list[int], **_: Any) -> list[float | None]:
-        verdicts = [
-            verify(cut_at_stop(text, stop), rows[index]) for text, index in zip(completions, row, strict=True)
-        ]
+        nonlocal num_judged, num_failed
+        verdicts = judge.judge(
+            [(cut_at_stop(text, stop), rows[index]) for text, index in zip(completions, row, strict=True)]
+        )
         if not any(verdict.verifiable for verdict in verdicts):
             raise JobFailed("verifier", f"no completion of a rollout could be verified: {verdicts[0].error}")
+        num_judged += len(verdicts)
+        num_failed += sum(not verdict.verifiable for verdict in verdicts)
+        if num_judged >= _ENOUGH and num_failed > most * num_judged:
+            error = next((verdict.error for verdict in verdicts if verdict.error), "see the log")
+            raise JobFailed(
+                "verifier",
+                f"{num_failed} of {num_judged} completions could not be verified, which is more than "
+                f"max_unverifiable = {most:g}; the last: {error}",
+            )
         found = rewards.get("format", 0.0)
         return [
             None

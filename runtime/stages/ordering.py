@@ -15,6 +15,9 @@ from torch.utils.data import Sampler
 from exc.runtime.stages.permutation import Permutation, seed_key
 
 
+SAMPLING = ("random", "sequential")  # TRL's names of the orders that a resumed run can go on in exactly
+
+
 def row_at(position: int, num_rows: int, seed: int | None) -> int:
     """Return the row at a position of an endless pass over `num_rows` rows.
 

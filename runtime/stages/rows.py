@@ -25,7 +25,7 @@ def run(ctx: JobContext) -> None:
     scratch = ctx.work / "rows.jsonl"
     count = 0
     with scratch.open("wb") as file:
-        for record, row in _rows(ctx.config, ctx.root):
+        for record, row in _rows(ctx):
             file.write(_encode(record, row))
             count += 1
             if count % 1000 == 0 and ctx.should_stop():
@@ -40,9 +40,10 @@ def run(ctx: JobContext) -> None:
     ctx.publish(write, metrics={"num_rows": count}, counts=Counts(samples=count))
 
 
-def _rows(config: Mapping[str, Any], root: Path) -> Iterator[tuple[Record, dict[str, Any]]]:
-    columns = {field: _Column(field, spec) for field, spec in config["columns"].items()}
-    records = islice(read_source(config["source"], root), config.get("limit"))
+def _rows(ctx: JobContext) -> Iterator[tuple[Record, dict[str, Any]]]:
+    config, group = ctx.config, ctx.config["source"].get("grouped_by")
+    columns = {field: _Column(field, spec, group) for field, spec in config["columns"].items()}
+    records = islice(read_source(config["source"], ctx.root, ctx.inputs), config.get("limit"))
     for index, record in enumerate(records):
         values = {field: column.read(record) for field, column in columns.items()}
         demonstrations = values.pop(DEMONSTRATIONS, [])
@@ -59,10 +60,15 @@ def _rows(config: Mapping[str, Any], root: Path) -> Iterator[tuple[Record, dict[
 
 
 class _Column:
-    """One field of a row: which column it is read from, and the pattern that picks its part of it."""
+    """One field of a row: which column it is read from, and the pattern that picks its part of it.
 
-    def __init__(self, field: str, spec: Mapping[str, Any]) -> None:
+    In grouped rows every column but the one they are grouped by is a list: of it a field takes the first, and
+    `demonstrations` all.
+    """
+
+    def __init__(self, field: str, spec: Mapping[str, Any], group: str | None) -> None:
         self.field = field
+        self.is_list = group is not None and spec["column"] != group
         self.column: str = spec["column"]
         pattern = spec.get("regex")
         try:
@@ -75,10 +81,12 @@ class _Column:
     def read(self, record: Record) -> Any:
         value = record.column(self.column)
         if self.field != DEMONSTRATIONS:
-            return self._pick(record, value)
+            return self._pick(record, value[0] if self.is_list else value)
         if value is None:
             return []
         texts = list(value) if isinstance(value, (list, tuple)) else [value]
+        if self.is_list:  # each row of the group may have had several
+            texts = [text for item in texts for text in (item if isinstance(item, list) else [item])]
         return [self._demonstration(record, text) for text in texts]
 
     def _demonstration(self, record: Record, value: Any) -> str:

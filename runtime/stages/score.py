@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.stages.jsonl import read_jsonl, write_jsonl
+from exc.runtime.stages.judging import DEFAULT_TIMEOUT_S, load_judge
 from exc.runtime.stages.passk import majority, pass_at_k
-from exc.runtime.stages.prompts import read_rows
-from exc.runtime.stages.verifiers import Verdict, load_verifier
+from exc.runtime.stages.prompts import Row, read_rows
+from exc.runtime.stages.verifiers import Verdict
 
 Sample = Mapping[str, Any]
 
@@ -26,24 +27,14 @@ def run(ctx: JobContext) -> None:
     """
     num_samples = ctx.config["num_samples"]
     _check_k(ctx.config["k"], num_samples)
-    samples = _read_samples(ctx.inputs, num_samples)
+    samples = read_samples(ctx.inputs, num_samples)
     rows = {row.index: row for row in read_rows(ctx.inputs["rows"])}
-    verify = load_verifier(ctx.config["verifier"], ctx.root)
     scores: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    errors: list[str] = []
-    for number, (problem, drawn) in enumerate(sorted(samples.items()), start=1):
-        if problem not in rows:
-            raise JobFailed("data", f"there are samples of problem {problem}, which is not among the rows")
-        verdicts = [verify(sample["text"], rows[problem]) for sample in drawn]
-        errors += [verdict.error or "" for verdict in verdicts if not verdict.verifiable]
+    for problem, verdicts in _judged(ctx, samples, rows):
+        drawn = samples[problem]
         scores += [_score_line(sample, verdict) for sample, verdict in zip(drawn, verdicts, strict=True)]
         problems.append(_problem_line(problem, verdicts))
-        if number % 100 == 0 or number == len(samples):
-            ctx.emit("progress", step=number, total=len(samples))
-            if ctx.should_stop():
-                raise Stopped
-    _check_verifiable(errors, len(scores), ctx.config.get("max_unverifiable", 0.05))
 
     def write(folder: Path) -> None:
         write_jsonl(folder / "scores.jsonl", scores)
@@ -54,13 +45,41 @@ def run(ctx: JobContext) -> None:
     ctx.publish(write, metrics=metrics, counts=Counts(samples=len(scores)))
 
 
+def _judged(
+    ctx: JobContext, samples: Mapping[int, Sequence[Sample]], rows: Mapping[int, Row]
+) -> Iterator[tuple[int, list[Verdict]]]:
+    """The verdicts on each problem's samples, in order; checks that enough could be judged."""
+    total = sum(map(len, samples.values()))
+    most = ctx.config.get("max_unverifiable", 0.05)
+    timeout_s = ctx.config.get("verifier_timeout", DEFAULT_TIMEOUT_S)
+    errors: list[str] = []
+    num_timed_out = 0
+    with load_judge(ctx.config["verifier"], ctx.root, timeout_s, ctx.should_stop) as judge:
+        for number, (problem, drawn) in enumerate(sorted(samples.items()), start=1):
+            if problem not in rows:
+                raise JobFailed(
+                    "data", f"there are samples of problem {problem}, which is not among the rows"
+                )
+            verdicts = judge.judge([(sample["text"], rows[problem]) for sample in drawn])
+            errors += [verdict.error or "" for verdict in verdicts if not verdict.verifiable]
+            num_timed_out += sum(verdict.timed_out for verdict in verdicts)
+            if num_timed_out > most * total:
+                break  # each takes its time, and whatever comes it stays too many
+            yield problem, verdicts
+            if number % 100 == 0 or number == len(samples):
+                ctx.emit("progress", step=number, total=len(samples))
+                if ctx.should_stop():
+                    raise Stopped
+    check_verifiable(errors, total, most)
+
+
 def _check_k(ks: Sequence[int], num_samples: int) -> None:
     for k in ks:
         if not 1 <= k <= num_samples:
             raise JobFailed("config", f"pass@{k} cannot be estimated from {num_samples} samples a problem")
 
 
-def _read_samples(inputs: Mapping[str, Path], num_samples: int) -> dict[int, list[Sample]]:
+def read_samples(inputs: Mapping[str, Path], num_samples: int) -> dict[int, list[Sample]]:
     """Gather the first `num_samples` samples of every problem from the blocks, in order."""
     roles = [role for role in inputs if re.fullmatch(r"samples:\d+", role)]
     found: dict[int, dict[int, Sample]] = defaultdict(dict)
@@ -104,7 +123,8 @@ def _problem_line(problem: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def _check_verifiable(errors: Sequence[str], num_scores: int, most: float) -> None:
+def check_verifiable(errors: Sequence[str], num_scores: int, most: float) -> None:
+    """Raise JobFailed("verifier") when more than the share `most` of the samples could not be judged."""
     if len(errors) > most * num_scores:
         share = len(errors) / num_scores
         raise JobFailed(

@@ -11,15 +11,15 @@ from trl import SFTConfig, SFTTrainer
 
 from exc.compiler.batch import sft_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
+from exc.runtime.stages.adapters import adapter_config, check_targets
+from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
-from exc.runtime.stages.ordering import OrderedSampler
+from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
 from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
 from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.weights import load_policy
-
-SAMPLING = ("random", "sequential")  # the orders that a resumed run can go on in exactly
 
 
 def run(ctx: JobContext) -> None:
@@ -44,12 +44,14 @@ def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
     config = ctx.config
     examples = make_examples(read_rows(ctx.inputs["rows"]), config["prompt"], config["demonstrations"])
     model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
+    check_targets(model, config.get("lora"))
     arguments = make_arguments(config, scratch)
     trainer = FineTuner(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(tokenise(tokenizer, examples, arguments.eos_token)),
         processing_class=tokenizer,
+        peft_config=adapter_config(config.get("lora")),
     )
     trainer.rows_per_step = config["batch_size"]
     tokenised: Any = trainer.train_dataset
@@ -79,25 +81,20 @@ def make_examples(rows: list[Row], template: str, demonstrations: str) -> list[d
 def tokenise(
     tokenizer: Any, examples: Sequence[Mapping[str, str]], end: str | None
 ) -> list[dict[str, list[int]]]:
-    """Put the ids of each demonstration, its end included, behind the ids of its prompt.
-
-    The prompt's are those that sampling starts from. TRL encodes both texts as one, which is the same unless
-    a token reaches over the border ("Answer: " and "the" as "Answer", ":", " the"): then the model would
-    learn to go on from a prompt that it never meets. There the demonstration is encoded apart.
-    """
-    end_id = tokenizer.eos_token_id if end is None else tokenizer.convert_tokens_to_ids(end)
-    prompts = tokenizer([example["prompt"] for example in examples])["input_ids"]
-    wholes = tokenizer([example["prompt"] + example["completion"] for example in examples])["input_ids"]
-    encoded = []
-    for example, prompt, whole in zip(examples, prompts, wholes, strict=True):
-        completion = whole[len(prompt) :]
-        if whole[: len(prompt)] != prompt:
-            completion = tokenizer(example["completion"], add_special_tokens=False)["input_ids"]
-        if completion[-1:] != [end_id]:
-            completion = [*completion, end_id]
-        mask = [0] * len(prompt) + [1] * len(completion)
-        encoded.append({"input_ids": prompt + completion, "completion_mask": mask})
-    return encoded
+    """Put the ids of each demonstration, its end included, behind the ids of its prompt."""
+    prompts, completions = encode_behind(
+        tokenizer,
+        [example["prompt"] for example in examples],
+        [example["completion"] for example in examples],
+        end=end_token(tokenizer, end),
+    )
+    return [
+        {
+            "input_ids": prompt + completion,
+            "completion_mask": [0] * len(prompt) + [1] * len(completion),
+        }
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
 
 
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:

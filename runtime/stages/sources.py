@@ -7,11 +7,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from exc.runtime.context import JobFailed
+from exc.runtime.stages.jsonl import read_jsonl
 from exc.runtime.stages.usercode import FAULTS, describe, load_function
 
+ROWS_FILE = "rows.jsonl"  # what a job that makes data leaves
 PARQUET_BATCH = 1024  # rows held in memory at a time
 
 
@@ -43,14 +46,21 @@ class Record:
         return value
 
 
-def read_source(source: Mapping[str, Any], root: Path) -> Iterator[Record]:
+def read_source(
+    source: Mapping[str, Any], root: Path, inputs: Mapping[str, Path] = MappingProxyType({})
+) -> Iterator[Record]:
     """Yield the rows of a source in order, a few in memory at a time.
 
-    File digests are compared first, so that a file which changed after compiling is never read as if it
+    `inputs` are the job's: a source that another job made is one of them. File digests are compared first, so that a file which changed after compiling is never read as if it
     had not. Raises JobFailed("data") naming the file and the row at fault.
     """
     if source["kind"] == "python":
         yield from _python_rows(source, root)
+        return
+    if source["kind"] == "job":
+        rows = read_jsonl(inputs[source["role"]] / ROWS_FILE)
+        for number, values in enumerate(rows, start=1):
+            yield Record(f"data `{source['name']}` row {number}", values)
         return
     for entry in source["files"]:
         path = checked_file(entry, root)

@@ -97,7 +97,7 @@ class _Texts:
         sources, limit = self.ctx.config["sources"], self.ctx.config.get("max_bytes")
         for index, source in enumerate(sources):
             left = None if limit is None else limit // len(sources)
-            for record in read_source(source, self.ctx.root):
+            for record in read_source(source, self.ctx.root, self.ctx.inputs):
                 text = record.text(source.get("text", "text"))
                 size = len(text.encode())
                 if left is not None and size >= left:

@@ -69,7 +69,7 @@ def _batches(ctx: JobContext) -> Iterator[tuple[list[str], int]]:
     """Yield documents by about BATCH_BYTES, with the UTF-8 bytes of each batch."""
     texts: list[str] = []
     size = 0
-    for record in read_source(ctx.config["source"], ctx.root):
+    for record in read_source(ctx.config["source"], ctx.root, ctx.inputs):
         text = record.text(ctx.config["text"])
         if not text:
             continue

@@ -19,6 +19,7 @@ from typing import Any
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
+from exc.runtime.stages.adapters import ADAPTER, has_adapters, write_adapter
 from exc.runtime.stages.states import (
     PROGRESS,
     WEIGHTS,
@@ -45,6 +46,8 @@ _REPORTED = {
     "kl": "kl",
     "entropy": "entropy",
     "mean_token_accuracy": "token_accuracy",
+    "rewards/accuracies": "pairs_in_order",
+    "rewards/margins": "reward_margin",
     "completions/clipped_ratio": "clipped_ratio",
     "completions/mean_length": "completion_length",
 }
@@ -105,6 +108,8 @@ class Run:
 
         def write(folder: Path) -> None:
             write_model(model, self.tokenizer, folder / "model")
+            if has_adapters(model):
+                write_adapter(model, folder / ADAPTER)
             copy_state(state, folder / "state")
 
         if is_first_process():
@@ -139,7 +144,14 @@ class Run:
         rate = (tokens - self._emitted[1]) / (now - self._emitted[0])
         self._emitted_at, self._emitted = now, (now, tokens)
         if is_first_process():
-            self.ctx.emit("progress", step=int(step), total=self.end, tokens_per_second=rate, **self.metrics)
+            self.ctx.emit(
+                "progress",
+                step=int(step),
+                total=self.end,
+                tokens=tokens,
+                tokens_per_second=rate,
+                **self.metrics,
+            )
 
     def _explain(self, name: str, value: float, step: float) -> str:
         last = self._last_finite if self._last_finite is not None else self.metrics.get("loss")

@@ -17,12 +17,13 @@ from exc.runtime.stages.usercode import FAULTS, describe, load_function
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a verifier found: the normalised answer (None: there is none), whether it is right, and whether
-    that could be told at all; if not, `error` says why."""
+    that could be told at all; if not, `error` says why, and `timed_out` whether it took too long."""
 
     parsed: str | None
     correct: bool
     verifiable: bool
     error: str | None = None
+    timed_out: bool = False
 
 
 Verifier = Callable[[str, Row], Verdict]
@@ -40,7 +41,7 @@ def load_verifier(config: Mapping[str, Any], root: Path) -> Verifier:
     if kind == "exact":
         return exact
     if kind == "python":
-        return _python(str(config["target"]), root)
+        return python_verifier(str(config["target"]), root)[0]
     raise JobFailed("config", f"verifier `{kind}` is not known; there are numeric, exact and python")
 
 
@@ -62,10 +63,10 @@ def exact(completion: str, row: Row) -> Verdict:
     return Verdict(parsed, parsed is not None and parsed == row.answer.strip(), True)
 
 
-def _python(target: str, root: Path) -> Verifier:
+def python_verifier(target: str, root: Path) -> tuple[Verifier, str]:
     """Wrap a user's f(completion, answer, row) -> bool | float in [0, 1] | None (no answer found).
 
-    Only full credit counts as right. Such a function names no answer, so the completion stands for it.
+    Gives it with the place where it is defined, such as `judge.py:12`. Only full credit counts as right. Such a function names no answer, so the completion stands for it.
     """
     function = load_function(target, root, "verifier")
 
@@ -90,4 +91,13 @@ def _python(target: str, root: Path) -> Verifier:
             )
         return Verdict(parsed, credit == 1, True)
 
-    return verify
+    return verify, _place(function, target, root)
+
+
+def _place(function: Callable[..., Any], target: str, root: Path) -> str:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return target
+    path = Path(code.co_filename)
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return f"{shown}:{code.co_firstlineno}"

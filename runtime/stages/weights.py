@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import JobFailed
+from exc.runtime.stages.adapters import has_adapters, merged_tensors, trained_tensors
 from exc.runtime.stages.model_folder import copy_tokenizer
 from exc.runtime.stages.models import load_tokenizer
 
@@ -124,32 +125,44 @@ def _spare_token(tokenizer: Any, folder: Path) -> str:
 
 
 def load_weights(model: Any, folder: Path) -> None:
-    """Load the weights of a resume state into a model of the same shape; every tensor must be there."""
-    from safetensors.torch import load_model
+    """Load the weights of a resume state into a model of the same shape; every trained tensor must be there."""
+    from safetensors.torch import load_file, load_model
 
     from exc.runtime.stages.states import WEIGHTS
 
-    load_model(model, folder / WEIGHTS, strict=True)
+    if not has_adapters(model):
+        load_model(model, folder / WEIGHTS, strict=True)
+        return
+    saved, trained = load_file(folder / WEIGHTS), trained_tensors(model)
+    if saved.keys() != trained.keys():
+        raise JobFailed("store", f"{folder} does not hold the adapters of this stage")
+    for name, tensor in trained.items():
+        tensor.data.copy_(saved[name])
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Save the weights as they are in memory, tied ones once."""
-    from safetensors.torch import save_model
+    """Save what training changes as it is in memory: all weights, tied ones once, or the adapters."""
+    from safetensors.torch import save_file, save_model
 
-    save_model(model, str(path), metadata={"format": "pt"})
+    if has_adapters(model):
+        save_file(trained_tensors(model), str(path), metadata={"format": "pt"})
+    else:
+        save_model(model, str(path), metadata={"format": "pt"})
 
 
 def write_model(model: Any, tokenizer: Path, folder: Path) -> None:
     """Write a model folder: config, generation config, safetensors, and the tokenizer's own files.
 
-    Nothing in it depends on where or when it was made.
+    Adapters are merged into the weights. Nothing in it depends on where or when it was made.
     """
+    merged = merged_tensors(model) if has_adapters(model) else None
+    model = model.get_base_model() if has_adapters(model) else model
     config = model.config
     trained_with_cache = config.use_cache
     # Trainer turns the cache off for training; whoever generates from this folder wants it.
     config.use_cache = True
     try:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=merged)
     finally:
         config.use_cache = trained_with_cache
     copy_tokenizer(tokenizer, folder)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from exc import __version__
+from exc.cli_setup import add_setup_commands
+from exc.cli_store import add_store_commands
 
 EXIT_FAULT, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -67,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     submit = command("submit", "run what a plan still needs; can be run again at any time")
     _plan(submit)
     submit.add_argument(
+        "--gpus",
+        type=_count,
+        metavar="N",
+        help="GPUs to use (default: what the profile says, else all of this machine)",
+    )
+    submit.add_argument(
         "--slots",
         type=_positive,
         metavar="N",
@@ -83,11 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", "draw the report from the plan and the artifacts")
     _plan(report)
     report.add_argument("-o", "--out", metavar="FOLDER", help="by default `report` beside the spec")
+    add_store_commands(command)
     show = command("show", "show a job of a plan: config, script, lineage")
     show.add_argument("job", metavar="JOB-ID")
     _plan(show, json=True)
     explain = command("explain", "explain a diagnostic code")
     explain.add_argument("code", metavar="CODE", nargs="?", help="by default, list all codes")
+    add_setup_commands(command)
     return parser
 
 
@@ -144,6 +154,12 @@ def _plan(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
         parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not {text!r}")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     value = int(text) if text.isdigit() else 0
     if value < 1:
@@ -182,6 +198,12 @@ COMMANDS = {
     "cancel": "exc.commands.follow:cancel",
     "results": "exc.commands.run:results",
     "report": "exc.commands.run:report",
+    "adopt": "exc.commands.store:adopt",
+    "export": "exc.commands.store:export",
+    "gc": "exc.commands.store:gc",
+    "init": "exc.commands.setup:init",
+    "schema": "exc.commands.setup:schema",
+    "completion": "exc.commands.setup:completion",
 }
 LONG = {"report", "watch", "logs"}
 

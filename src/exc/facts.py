@@ -55,7 +55,7 @@ class _Gatherer:
                 if data.python in self.code:
                     self._arguments(name, data.python, data.args)
                 self._patterns(data.files, ("data", name, "files"))
-            else:
+            elif data.data is None and data.samples is None:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
         for name, task in spec.tasks.items():
             if task.verifier.startswith(_PYTHON):

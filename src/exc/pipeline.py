@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from exc.columns import check_columns
@@ -20,6 +21,7 @@ from exc.spec.experiment import Experiment
 from exc.spec.like import Override
 from exc.spec.load import load_experiment
 from exc.spec.profile import load_profile
+from exc.spec.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,20 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
         warnings=findings,
         overrides=tuple(_override(change) for change in loaded.overrides),
     )
+    # Of this machine, not of the plan, which is the same wherever it is compiled: said, and not written.
+    _check_trackers(profile, diagnostics)
     return Compiled(plan, loaded.experiment, diagnostics, sources)
+
+
+def _check_trackers(profile: Profile, diagnostics: Diagnostics) -> None:
+    """Warn of trackers whose package is not in this environment."""
+    for tracker in profile.trackers:
+        if find_spec(tracker.name) is None:
+            diagnostics.warning(
+                "tracker-not-installed",
+                f"the profile's tracker `{tracker.name}` is not installed here",
+                hint=f"where jobs run: pip install {tracker.name}",
+            )
 
 
 def _override(change: Override) -> str:

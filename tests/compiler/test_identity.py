@@ -36,6 +36,7 @@ PINNED = {
     "tiny/pretrain/700": ("pretrain", "83b3916dcfbc6c6864f743c6fe7b5cb5c74dcdf53af3f8eba9f9abd7f7eb7687"),
     "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
     "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
+    "tiny/400/dpo/r0/dpo": ("dpo", "8f2b4ba8d1ced646d8ae724393df2c4c76bc3613efe6a2a2f55faa3777d0d743"),
     "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
     "tiny/400/rl/r0/rl@best.sums.pass@1": (
         "select",
@@ -61,11 +62,15 @@ PINNED = {
 
 BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
 SELECT = {"recipes.best": [{"more": {"from": BEST, "sft": {"like": "sft.sft"}}}]}
+DPO = {
+    "tasks.sums.splits.pairs": {"data": "held-out"},
+    "recipes.dpo": [{"dpo": {"dpo": {"task": "sums", "split": "pairs", "batch_size": 8, "max_steps": 20}}}],
+}
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
 
 def test_literal_identities() -> None:
-    plan = plan_with(COMMAND | SELECT)
+    plan = plan_with(COMMAND | SELECT | DPO)
     jobs = {job_id: plan.job(job_id) for job_id in PINNED}
     found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
     assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
@@ -265,6 +270,13 @@ def test_training_on_demonstrations_changes_nothing_for_rl() -> None:
 _FILE = {"path": "data/a.jsonl", "bytes": 3, "sha256": "aa"}
 _JSONL = {"name": "a", "kind": "jsonl", "files": [_FILE]}
 _NUMERIC = {"kind": "numeric"}
+_LORA = {
+    "r": 8,
+    "lora_alpha": 16.0,
+    "lora_dropout": 0.0,
+    "target_modules": "all-linear",
+    "use_rslora": False,
+}
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "tokenizer": {
         "algorithm": "bpe",
@@ -310,6 +322,14 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "updates_per_rollout": 2,
         "rollouts": 40,
         "args": resolve_args("grpo", {}),
+        "seed": 1,
+    },
+    "dpo": {
+        "prompt": "{question}",
+        "batch_size": 16,
+        "max_steps": 60,
+        "args": resolve_args("dpo", {}),
+        "lora": _LORA,
         "seed": 1,
     },
     "merge": {"method": "linear", "weights": [0.5, 0.5]},
@@ -363,6 +383,7 @@ OTHER: Mapping[str, Any] = {
     "rollouts": 41,
     "method": "slerp",
     "metric": "pass@4",
+    "lora": {**_LORA, "r": 16},
     "mode": "min",
     "weights": [0.25, 0.75],
     "run": "false",

@@ -28,7 +28,7 @@ from exc.spec.args import (
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLES = ROOT / "spec" / "tables"
-KINDS = ("sft", "grpo")
+KINDS = ("sft", "grpo", "dpo")
 
 # kind, field, value; the code, and a part of the hint ("" for no hint at all).
 NAMES = [
@@ -42,7 +42,7 @@ NAMES = [
     # Names whose nearest field would mislead.
     ("grpo", "revision", "main", "unknown-field", "the stage starts `from`"),
     ("grpo", "split", "train", "owned-field", "write `split` beside `args`"),
-    ("grpo", "lora_r", 16, "unknown-field", "the stage trains all weights"),
+    ("grpo", "lora_r", 16, "unknown-field", "write `lora: {r: ...}` beside `args`"),
     ("grpo", "dropout", 0.1, "unknown-field", "the model's own config"),
     # What the compiler owns.
     ("grpo", "max_steps", 100, "owned-field", "write `rollouts` beside `args`"),
@@ -290,7 +290,10 @@ def test_a_stage_passes_only_what_it_would_accept(kind: str) -> None:
         assert not codes & {"wrong-type", "bad-choice", "unknown-field", "foreign-field"}, field
 
 
-@pytest.mark.parametrize(("kind", "digest"), [("sft", "6388ae795a1fed9a"), ("grpo", "8ac11b2ac10b7e2b")])
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [("sft", "6388ae795a1fed9a"), ("grpo", "8ac11b2ac10b7e2b"), ("dpo", "82f6ddd16d832337")],
+)
 def test_the_defaults_of_a_stage_version_are_frozen(kind: str, digest: str) -> None:
     """Another value here is another computation under the same identity: make a new stage version instead."""
     text = orjson.dumps(frozen_defaults(kind), option=orjson.OPT_SORT_KEYS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from exc.commands.stale import digest_names, shown_change, where
 from exc.compiler.diff import JobChange, changes_since
 from exc.compiler.plan import Job, Plan
+from exc.runtime.adoption import Adoption, adopted_artifacts
 from exc.runtime.outputs import Present
 from exc.runtime.ready import needed_jobs
 from exc.runtime.store import Artifact, Store
@@ -32,7 +33,19 @@ def review(plan: Plan, store: Store) -> list[Verdict]:
     """A verdict per job, in plan order. Raises StoreError where an earlier artifact cannot be read."""
     present = Present(plan, store)
     needed = {job.id for job in needed_jobs(plan, present)}
-    return [_verdict(plan, job, store, done=present.done(job), needed=job.id in needed) for job in plan.jobs]
+    verdicts = [
+        _verdict(plan, job, store, done=present.done(job), needed=job.id in needed) for job in plan.jobs
+    ]
+    adopted = adopted_artifacts(plan, store)
+    return [_adopted(verdict, adopted) for verdict in verdicts] if adopted else verdicts
+
+
+def _adopted(verdict: Verdict, adopted: Mapping[str, Adoption]) -> Verdict:
+    """A job that is reused says so where what is reused was made elsewhere."""
+    found = next((adopted[ref] for ref in verdict.job.artifacts() if ref in adopted), None)
+    if found is None or verdict.word != "reused":
+        return verdict
+    return replace(verdict, reason=f"adopted: {found.why}")
 
 
 def _verdict(plan: Plan, job: Job, store: Store, *, done: bool, needed: bool) -> Verdict:
@@ -87,6 +100,8 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
     counts = {word: sum(v.word == word for v in verdicts) for word in WORDS}
     shown = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     print(f"{plan.experiment}: {len(plan.jobs)} jobs: {shown}")
+    adopted = [verdict for verdict in verdicts if verdict.reason.startswith("adopted: ")]
+    _print_group("\nreused, adopted from elsewhere", adopted)
     fields: dict[str, list[Verdict]] = {}
     names = digest_names(verdict.job for verdict in verdicts if verdict.change)
     for verdict in verdicts:

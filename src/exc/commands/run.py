@@ -40,6 +40,7 @@ def submit(args: argparse.Namespace) -> int:
         find_store(plan, folder),
         console=Output(),
         slots=args.slots,
+        gpus=args.gpus,
         log=told.log if told else "",
         under_way=told.under_way if told else None,
     )
@@ -51,6 +52,7 @@ def _detach(args: argparse.Namespace, folder: Path, store: Store) -> int:
     from exc.runtime.wording import here, plan_command
 
     slots = ["--slots", str(args.slots)] if args.slots else []
+    slots += ["--gpus", str(args.gpus)] if args.gpus is not None else []
     started = start(["submit", args.plan, *slots], store)
     if started.code is not None:
         text = started.log.read_text(encoding="utf-8", errors="replace")

@@ -106,7 +106,7 @@ def _pins_a_seed(experiment: Experiment, job: Job) -> bool:
 
 
 # Fields of a stage's or evaluation's config that its task says.
-_OF_A_TASK = frozenset({"prompt", "stop", "verifier", "rewards", "max_unverifiable"})
+_OF_A_TASK = frozenset({"prompt", "stop", "verifier", "rewards", "max_unverifiable", "verifier_timeout"})
 # Fields of a pre-training config -> where the trunk says them.
 _SPELLED = {
     "lr.total_steps": ("tokens",),

@@ -31,6 +31,14 @@ def make_subjects() -> dict[str, Subject]:
         "pretrain": Subject("pretrain", world.pretrain_config(20), (20,)),
         "sft": Subject("sft", world.sft_config(), (5, 12)),
         "grpo": Subject("grpo", world.grpo_config(), (3, 8)),
+        "dpo": Subject(
+            "dpo", world.dpo_config(args={"sync_ref_model": True, "ref_model_sync_steps": 3}), (4, 10)
+        ),
+        "dpo-lora": Subject("dpo", world.dpo_config(lora=world.LORA), (4, 10)),
+        "sft-lora": Subject("sft", world.sft_config(lora=world.LORA), (5, 12)),
+        "grpo-lora": Subject(
+            "grpo", world.grpo_config(lora={**world.LORA, "lora_dropout": 0.0}, args={"beta": 0.1}), (3, 8)
+        ),
         # Stop strings, a moving reference, adaptive entropy: what TRL alone would lose or break.
         "grpo-full": Subject(
             "grpo",

@@ -23,7 +23,7 @@ from tests.runtime.training.conftest import Subject, assert_same_results, run_st
 pytestmark = pytest.mark.slow
 
 Undisturbed = Callable[[str], tuple[Subject, Published]]
-NAMES = ("pretrain", "sft", "grpo", "grpo-full")
+NAMES = ("pretrain", "sft", "grpo", "grpo-full", "dpo", "dpo-lora", "sft-lora", "grpo-lora")
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -94,7 +94,7 @@ def test_killing_changes_nothing(
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["pretrain", "sft", "grpo", "grpo-full", "dpo-lora"])
 def test_killing_at_any_time_changes_nothing(
     name: str, undisturbed: Undisturbed, inputs: dict[str, Path], root: Path, tmp_path: Path
 ) -> None:

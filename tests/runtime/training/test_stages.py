@@ -257,11 +257,12 @@ def test_a_verifier_that_always_fails_ends_the_job(
 
 def test_rewards_are_for_right_for_found_and_for_nothing() -> None:
     from exc.runtime.stages.grpo import make_reward
+    from exc.runtime.stages.judging import PlainJudge
     from exc.runtime.stages.prompts import Row
     from exc.runtime.stages.verifiers import numeric
 
     rows = [Row(0, {}, "3", ()), Row(1, {}, None, ())]
-    reward = make_reward(rows, numeric, {"correct": 1.0, "format": 0.1}, [";"])
+    reward = make_reward(rows, PlainJudge(numeric), {"correct": 1.0, "format": 0.1}, [";"])
     texts = ["it is 3", "it is 3; 4", "it is 4", "who knows", "3"]
     assert reward(texts, [0, 0, 0, 0, 1]) == [1.0, 1.0, 0.1, 0.0, None]
 

@@ -52,7 +52,7 @@ def write_rows(folder: Path, count: int = 7) -> Path:
     lines = [
         {
             "index": n,
-            "fields": {"a": n, "b": 2},
+            "fields": {"a": n, "b": 2, "chosen": f" {n + 2}", "rejected": f" it is {n}"},
             "answer": str(n + 2),
             "demonstrations": [f" {n + 2}", f" it is {n + 2}"],
         }
@@ -137,6 +137,30 @@ def sft_config(**changes: Any) -> dict[str, Any]:
         "micro_batch_size": 2,
         **changes,
     }
+
+
+def dpo_config(**changes: Any) -> dict[str, Any]:
+    from trl import DPOConfig
+
+    args = changes.pop("args", {})
+    return {
+        "prompt": "{a}+{b}=",
+        "batch_size": 4,
+        "max_steps": 10,
+        "args": frozen_arguments(DPOConfig, **{"learning_rate": 1e-3, "max_length": 32, **args}),
+        "seed": 5,
+        "micro_batch_size": 2,
+        **changes,
+    }
+
+
+LORA = {
+    "r": 4,
+    "lora_alpha": 8.0,
+    "lora_dropout": 0.1,
+    "target_modules": "all-linear",
+    "use_rslora": False,
+}
 
 
 def grpo_config(**changes: Any) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""Pre-training as jobs: tokenizer, tokenised sources, and one segment for each kept step of a run."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exc.compiler.build import Output
+from exc.compiler.continuing import continuation
+from exc.compiler.derived import placed, read_all, read_data
+from exc.compiler.origins import trunk_origin
+from exc.compiler.points import Point, at_checkpoint, point_of, pretraining_seed
+from exc.compiler.reader import Reader
+from exc.compiler.rows import file_configs
+from exc.compiler.trunks import checkpoint_steps
+from exc.compiler.world import World
+from exc.spec.trunks import Pretrain
+
+EMPTY = ""  # the artifact's own folder
+MODEL, STATE = "model", "state"  # sub-folders of a pre-training artifact
+_BEGINS = ("start_step", "start_row")  # fields of a continuation that are 0 where nothing is continued
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of pre-training: what its segments have in common."""
+
+    key: tuple[Any, ...]  # of no other run
+    spec: Pretrain
+    origin: str  # the trunk from scratch that its shape and tokenizer are those of
+    start: Point | None  # the model that it starts from
+    kept: tuple[int, ...]  # ascending
+    seed: int
+    name: str  # what the id of every segment begins with
+    cls: str
+    source: list[str]
+    selector: Mapping[str, str]
+    reader: Reader | None = None  # of a stage, which data sampled from a branch's model depends on
+
+    def segment_id(self, step: int) -> str:
+        if self.reader is None:
+            return f"{self.name}/{step}"
+        return self.name if step == self.spec.total_steps else f"{self.name}@{step}"
+
+
+def checkpoint(world: World, trunk: str, step: int) -> Output:
+    """The model at one checkpoint of a trunk; its segment resumes from the checkpoint before it."""
+    return segment(world, world.once(("run", trunk), lambda: _trunk_run(world, trunk)), step)
+
+
+def _trunk_run(world: World, trunk: str) -> Run:
+    spec = world.spec.trunks[trunk]
+    origin = trunk_origin(world.spec, trunk)
+    assert origin is not None
+    start = point_of(world, spec.from_, None) if spec.from_ is not None else None
+    steps = tuple(checkpoint_steps(world, trunk))
+    return Run(
+        key=(trunk,),
+        spec=spec.pretrain,
+        origin=origin,
+        start=start,
+        kept=steps,
+        seed=pretraining_seed(world, at_checkpoint(trunk, steps[0])),
+        name=f"{trunk}/pretrain",
+        cls="pretrain",
+        source=world.line("trunks", trunk, "pretrain"),
+        selector={"trunk": trunk},
+    )
+
+
+def segment(world: World, run: Run, step: int) -> Output:
+    """The model of a run at a step. A segment goes on from the state of the kept step before it."""
+    key = ("segment", *run.key, step)
+    if key not in world.memo:
+        before = bisect_left(run.kept, step)
+        resumes = segment(world, run, run.kept[before - 1]) if before else None
+        world.memo[key] = _add(world, run, step, resumes)
+    output: Output = world.memo[key]
+    return output
+
+
+def _add(world: World, run: Run, step: int, resumes: Output | None) -> Output:
+    # Branches are taken from checkpoints, and a run may start from a branch's model: a loop among modules.
+    from exc.compiler.branches import output_of
+
+    begins = world.once(("begins", *run.key), lambda: continuation(world, run.spec, run.start))
+    mixture = _mixture(world, run)
+    made = tokenizer(world, run.origin)
+    inputs = {"tokenizer": (made, EMPTY)}
+    inputs |= {f"tokens:{name}": (output, EMPTY) for name, output, _ in mixture}
+    hashed: dict[str, Any] = {
+        "tokenizer": made.identity,
+        "mixture": [[output.identity, weight] for _, output, weight in mixture],
+    }
+    model = output_of(world, run.start) if run.start is not None else None
+    if model is not None:
+        inputs["model"], hashed["model"] = (model, MODEL), model.identity
+    if begins.optimizer is not None:
+        state = output_of(world, begins.optimizer)
+        inputs["continues"], hashed["continues"] = (state, STATE), state.identity
+    if resumes is not None:
+        inputs["resumes"] = (resumes, STATE)
+    config = {
+        **world.once(("pretrain", *run.key), lambda: _config(run, begins.lr)),
+        **{key: value for key in _BEGINS if (value := getattr(begins, key))},
+        **({} if begins.data_seed in (None, run.seed) else {"data_seed": begins.data_seed}),
+        "mixture": [{"name": name, "weight": weight} for name, _, weight in mixture],
+        "step": step,
+    }
+    draft = world.jobs.add(
+        "pretrain",
+        run.segment_id(step),
+        run.cls,
+        config,
+        inputs,
+        source=run.source,
+        trained=model is not None and model.job.trained,
+        selector=run.selector,
+        hashed=hashed,
+    )
+    return world.jobs.final(draft, step)
+
+
+def _config(run: Run, lr: dict[str, Any]) -> dict[str, Any]:
+    """What all segments of a run share, tokens turned into steps."""
+    spec = run.spec
+    return {
+        "model": dict(spec.model or {}),
+        "batch_size": spec.batch_size,
+        "sequence_length": spec.sequence_length,
+        "lr": lr,
+        "optimizer": spec.optimizer.model_dump(mode="json"),
+        "precision": spec.precision,
+        "seed": run.seed,
+    }
+
+
+def tokenizer(world: World, trunk: str) -> Output:
+    """The tokenizer of a trunk from scratch."""
+    key = ("tokenizer", trunk)
+    if key not in world.memo:
+        spec = world.spec.trunks[trunk].pretrain.tokenizer
+        assert spec is not None
+        if spec.bpe is not None:
+            sources, inputs = read_all(world, list(world.spec.trunks[trunk].pretrain.data))
+            config: dict[str, Any] = {"algorithm": "bpe", **spec.bpe.model_dump(), "sources": sources}
+        else:
+            assert spec.path is not None
+            config, inputs = {"algorithm": "path", "files": file_configs(world, (spec.path,))}, {}
+        source = world.line("trunks", trunk, "pretrain", "tokenizer")
+        draft = world.jobs.add("tokenizer", f"{trunk}/tokenizer", "tokenizer", config, inputs, source=source)
+        world.memo[key] = world.jobs.final(draft)
+    output: Output = world.memo[key]
+    return output
+
+
+def _tokens(world: World, run: Run, name: str) -> Output:
+    data, read = read_data(world, name, run.reader)
+    config = {"source": data, "text": "text"}
+    inputs = {"tokenizer": (tokenizer(world, run.origin), EMPTY), **read}
+    source = world.line("data", name)
+    job_id = placed(world, name, run.reader, f"{run.origin}/tokens/{name}")
+    draft = world.jobs.add("tokens", job_id, "tokens", config, inputs, source=source)
+    return world.jobs.final(draft)
+
+
+def _mixture(world: World, run: Run) -> list[tuple[str, Output, float]]:
+    """Sources with weights, in an order that does not depend on their names."""
+
+    def make() -> list[tuple[str, Output, float]]:
+        parts = [(name, _tokens(world, run, name), weight) for name, weight in run.spec.data.items()]
+        return sorted(parts, key=lambda part: (part[1].identity, part[2]))
+
+    return world.once(("mixture", *run.key), make)

@@ -1,0 +1,92 @@
+"""What each stage did, said in a sentence, from the fields that were hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from exc.runtime.lineage import Node
+
+Fields = Mapping[str, Any]
+
+
+def sentence(node: Node, step: int | None) -> str:
+    """What the stage that made an artifact did. `step` is the kept step, None where there are none."""
+    if not node.record:
+        return f"`{node.name}`: nothing is recorded of it."
+    words = _WORDS.get(node.kind)
+    said = words(node.fields, step) if words else f"a `{node.kind}` stage"
+    instead = "\u2020 made elsewhere and adopted, in place of " if node.adopted else ""
+    return f"`{node.name}`: {instead}{said}."
+
+
+def settings(fields: Fields) -> list[tuple[str, str]]:
+    """Fields by dotted name, as a table shows them; `|` would end a cell."""
+    return [(name, _shown(value)) for name, value in sorted(_flat(fields, ""))]
+
+
+def _flat(value: Fields, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = text if len(text) <= 120 else f"{text[:117]}..."
+    return "`" + text.replace("|", "\\|").replace("\n", "\\n").replace("`", "'") + "`"
+
+
+def _pretrain(fields: Fields, step: int | None) -> str:
+    lr = fields.get("lr", {})
+    model = fields.get("model", {})
+    batch, length = int(fields.get("batch_size", 0)), int(fields.get("sequence_length", 0))
+    tokens = f", {batch * length * step:,} tokens" if step else ""
+    start = "continued pre-training" if fields.get("continues") else f"pre-training of a {model.get('architecture', '')} model"
+    return (
+        f"{start}, {step or '?'} steps of "
+        f"{batch} sequences of {length} tokens{tokens}; learning rate {lr.get('shape', '')} with peak "
+        f"{lr.get('peak', '?')}, warm-up over {lr.get('warmup_steps', 0)} steps"
+    ).replace("  ", " ")
+
+
+def _sft(fields: Fields, step: int | None) -> str:
+    args = fields.get("args", {})
+    which = "all demonstrations" if fields.get("demonstrations") == "all" else "the first demonstration"
+    rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
+    return (
+        f"supervised fine-tuning (TRL) on {which} of each problem, {step or '?'} steps of "
+        f"{fields.get('batch_size', '?')} sequences{rate}"
+    )
+
+
+def _grpo(fields: Fields, step: int | None) -> str:
+    args = fields.get("args", {})
+    rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
+    beta = f", KL weight {args['beta']}" if args.get("beta") else ""
+    return (
+        f"reinforcement learning with GRPO (TRL), {step or '?'} rollouts of "
+        f"{fields.get('prompts_per_rollout', '?')} prompts x {fields.get('num_generations', '?')} completions, "
+        f"{fields.get('updates_per_rollout', 1)} updates on each{rate}{beta}; rewards "
+        f"{', '.join(f'{name} {value}' for name, value in fields.get('rewards', {}).items()) or 'as usual'}"
+    )
+
+
+def _merge(fields: Fields, _: int | None) -> str:
+    weights = ", ".join(f"{weight:g}" for weight in fields.get("weights", ()))
+    return f"the {fields.get('method', 'linear')} merge of its parents, weights {weights}"
+
+
+def _command(fields: Fields, _: int | None) -> str:
+    return f"a command of the experiment's author: `{fields.get('run', '')}`"
+
+
+_WORDS: Mapping[str, Callable[[Fields, int | None], str]] = {
+    "pretrain": _pretrain,
+    "sft": _sft,
+    "grpo": _grpo,
+    "merge": _merge,
+    "command": _command,
+}

@@ -1,0 +1,102 @@
+"""Low-rank adapters: made for a trainer, kept in resume states alone, merged in what is published.
+
+LoRA: arXiv 2106.09685. The frozen weights come from the input again, so a state holds the adapters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exc.runtime.context import JobFailed
+
+ADAPTER = "adapter"  # the sub-folder of an artifact that holds the adapter, in peft's form
+
+
+def adapter_config(lora: Mapping[str, Any] | None) -> Any:
+    """peft's configuration for TRL's trainers, which put the adapters in; None for training all weights."""
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    target = lora["target_modules"]
+    return LoraConfig(
+        r=lora["r"],
+        lora_alpha=lora["lora_alpha"],
+        lora_dropout=lora["lora_dropout"],
+        use_rslora=lora["use_rslora"],
+        target_modules=target if isinstance(target, str) else list(target),
+        task_type="CAUSAL_LM",
+    )
+
+
+def check_targets(model: Any, lora: Mapping[str, Any] | None) -> None:
+    """Raise JobFailed("config") for a layer that the model does not have, naming those that it has."""
+    if lora is None or isinstance(lora["target_modules"], str):
+        return
+    import torch
+
+    output = model.get_output_embeddings()
+    layers = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not output
+    }
+    for target in lora["target_modules"]:
+        if target.rpartition(".")[2] not in layers:
+            known = ", ".join(sorted(layers))
+            raise JobFailed("config", f"`lora`: the model has no layer `{target}` (it has: {known})")
+
+
+def has_adapters(model: Any) -> bool:
+    return hasattr(model, "peft_config")
+
+
+def trained_tensors(model: Any) -> dict[str, Any]:
+    """The tensors that training changes, by name."""
+    return {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+
+
+def merged_tensors(model: Any) -> dict[str, Any]:
+    """The weights of the plain model with the adapters added, under the plain model's names.
+
+    The model is not changed: adding and taking away again would not give the same floats back.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    base = model.get_base_model()
+    deltas = {
+        name: module.get_delta_weight("default")
+        for name, module in base.named_modules()
+        if isinstance(module, LoraLayer)
+    }
+    merged = {}
+    for name, tensor in base.state_dict().items():
+        if ".lora_" in name:
+            continue
+        module, layered, parameter = name.partition(".base_layer.")
+        value = tensor.detach()
+        if layered and parameter == "weight":
+            value = value + deltas[module].to(value.dtype)
+        merged[f"{module}.{parameter}" if layered else name] = value
+    return merged
+
+
+def write_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter by itself. Nothing in it says where its model lay."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        name.replace(".default.", "."): tensor.detach().contiguous()
+        for name, tensor in trained_tensors(model).items()
+    }
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = model.peft_config["default"]
+    before = config.base_model_name_or_path, config.inference_mode
+    config.base_model_name_or_path, config.inference_mode = None, True
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.base_model_name_or_path, config.inference_mode = before

@@ -1,0 +1,160 @@
+"""Direct preference optimisation (arXiv 2305.18290) on pairs of completions, with TRL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import DPOConfig, DPOTrainer
+
+from exc.compiler.batch import sft_batch
+from exc.runtime.context import Counts, JobContext, JobFailed
+from exc.runtime.stages.adapters import adapter_config, check_targets
+from exc.runtime.stages.encoding import end_token, encode_behind
+from exc.runtime.stages.models import count_nonembedding
+from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
+from exc.runtime.stages.prompts import Row, read_rows, render_prompt
+from exc.runtime.stages.training import (
+    REFERENCE_WEIGHTS,
+    ResumableTrainer,
+    Run,
+    quieten,
+    train,
+)
+from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
+from exc.runtime.stages.weights import load_policy, save_weights
+
+SIDES = ("chosen", "rejected")
+_PASSES = 6.0 + 2.0  # operations per parameter and token: training, and the reference's log-probabilities
+
+
+def run(ctx: JobContext) -> None:
+    """Train the model to prefer `chosen` to `rejected`, beside the model that it starts from.
+
+    Counts are 8 N operations for each token of prompts and completions, padding not; samples are pairs.
+    Metrics hold the last step's loss, and the share of its pairs that the model puts in the right order.
+    Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
+    """
+    quieten()
+    torch.set_num_threads(max(1, ctx.num_threads))
+    session = Run(ctx, ctx.inputs["model"])
+    state = session.begin()
+    if session.done:
+        return
+    train(_make_trainer(ctx, session.scratch), session, state)
+
+
+def _make_trainer(ctx: JobContext, scratch: Path) -> PreferenceTrainer:
+    from datasets import Dataset
+
+    config = ctx.config
+    rows = read_rows(ctx.inputs["rows"])
+    arguments = make_arguments(config, scratch)
+    model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
+    check_targets(model, config.get("lora"))
+    pairs = encode_pairs(tokenizer, make_pairs(rows, config["prompt"]), config["args"].get("max_length"))
+    trainer = PreferenceTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(pairs),
+        processing_class=tokenizer,
+        peft_config=adapter_config(config.get("lora")),
+    )
+    trainer.rows_per_step = config["batch_size"]
+    return trainer
+
+
+def make_pairs(rows: Sequence[Row], template: str) -> list[dict[str, str]]:
+    """Put each row's prompt before its two completions. Raises JobFailed("data") for what is no pair."""
+    pairs = []
+    for row in rows:
+        texts = {side: row.fields[side] for side in SIDES}
+        for side, text in texts.items():
+            if not isinstance(text, str):
+                raise JobFailed("data", f"row {row.index}: `{side}` is no text, but {text!r}")
+        if texts["chosen"] == texts["rejected"]:
+            raise JobFailed("data", f"row {row.index}: `chosen` and `rejected` are the same")
+        pairs.append({"prompt": render_prompt(template, row.fields), **texts})
+    if not pairs:
+        raise JobFailed("data", "there are no pairs to learn from")
+    return pairs
+
+
+def encode_pairs(
+    tokenizer: Any, pairs: Sequence[Mapping[str, str]], longest: int | None
+) -> list[dict[str, list[int]]]:
+    """The ids of prompts and of both completions, their ends included; longer ones are cut at `longest`.
+
+    A pair whose prompt alone is as long is left out. Raises JobFailed("data") if all are.
+    """
+    end = end_token(tokenizer, None)
+    prompts = [pair["prompt"] for pair in pairs]
+    prompt_ids, *completion_ids = encode_behind(
+        tokenizer, prompts, *([pair[side] for pair in pairs] for side in SIDES), end=end
+    )
+    encoded = [
+        {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+        for prompt, chosen, rejected in zip(prompt_ids, *completion_ids, strict=True)
+        if longest is None or len(prompt) < longest
+    ]
+    if not encoded:
+        raise JobFailed(
+            "data", f"every prompt fills `max_length` ({longest} tokens): nothing is left to learn from"
+        )
+    return encoded
+
+
+def make_arguments(config: Mapping[str, Any], scratch: Path) -> DPOConfig:
+    """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
+    args = config["args"]
+    sampling = args.get("train_sampling_strategy", SAMPLING[0])
+    if sampling not in SAMPLING:
+        raise JobFailed(
+            "config",
+            f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
+        )
+    owned = owned_arguments(
+        scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
+    )
+    owned |= {
+        **lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size")),
+        "model_init_kwargs": None,
+        "precompute_ref_log_probs": False,
+    }
+    return build_config(DPOConfig, args, owned)
+
+
+class PreferenceTrainer(ResumableTrainer, DPOTrainer):
+    """TRL's trainer over encoded pairs in a resumable order, every batch full."""
+
+    rows_per_step: int
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        """The pairs are encoded: TRL would let a token reach over the end of the prompt."""
+        return dataset
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> OrderedSampler:
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        seed = self.args.seed if self.args.train_sampling_strategy == "random" else None
+        return OrderedSampler(len(rows), self.args.max_steps, self.rows_per_step, seed)
+
+    def consumed(self) -> Counts:
+        base = self.run.base
+        tokens = int(self._total_train_tokens)  # in this process's life
+        samples = self.state.global_step * self.rows_per_step
+        flops = base.flops + _PASSES * count_nonembedding(self.model) * tokens
+        return Counts(flops, samples, base.tokens + tokens)
+
+    def _save_extras(self, folder: Path) -> None:
+        args: Any = self.args
+        if args.sync_ref_model:
+            save_weights(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
+
+    def _load_extras(self, folder: Path) -> None:
+        from safetensors.torch import load_model
+
+        args: Any = self.args
+        if args.sync_ref_model:
+            load_model(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)

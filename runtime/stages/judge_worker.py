@@ -1,0 +1,76 @@
+"""A process that calls a person's verifier, started by `judging`.
+
+It reads batches of (completion, row) and answers each call as soon as it has returned, so that the other end
+sees which call does not. What that call is doing is written down on SIGUSR1, from the signal's own handler in
+C, which waits for no lock of Python's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import signal
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from exc.runtime.context import JobFailed
+
+LENGTH = struct.Struct("<Q")  # before each message: its bytes
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    target, root, parent, requests, answers, traces = sys.argv[1:]
+    if not _ends_with(int(parent)):
+        return 1
+    faulthandler.register(signal.SIGUSR1, os.fdopen(int(traces), "wb"), all_threads=False)
+    with os.fdopen(int(requests), "rb") as reader, os.fdopen(int(answers), "wb", buffering=0) as writer:
+        _serve(target, Path(root), reader, writer)
+    return 0
+
+
+def _ends_with(parent: int) -> bool:
+    """End when the job ends, however it does; and not before, whatever its process group is asked to do."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+        # A function, not SIG_IGN, which what the verifier starts would inherit.
+        signal.signal(number, lambda _number, _frame: None)
+    return os.getppid() == parent  # it may have ended before it could be followed
+
+
+def _serve(target: str, root: Path, reader: BinaryIO, writer: BinaryIO) -> None:
+    from exc.runtime.stages.verifiers import python_verifier
+
+    try:
+        verify, place = python_verifier(target, root)
+    except JobFailed as error:
+        send(writer, (None, str(error)))
+        return
+    send(writer, (place, ""))
+    while (batch := receive(reader)) is not None:
+        for completion, row in batch:
+            send(writer, verify(completion, row))
+
+
+def send(file: BinaryIO, message: object) -> None:
+    data = memoryview(LENGTH.pack(len(text := pickle.dumps(message))) + text)
+    while data:
+        data = data[file.write(data) :]  # a pipe may take a part
+
+
+def receive(file: BinaryIO) -> list[tuple[str, object]] | None:
+    """The next message; None when the other end is gone."""
+    head = file.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    data = file.read(LENGTH.unpack(head)[0])
+    found: list[tuple[str, object]] = pickle.loads(data)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

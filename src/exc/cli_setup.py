@@ -1,0 +1,24 @@
+"""The commands for a person's own set-up: schema, init, completion."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add_setup_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add them to the parser; `command` makes a sub-command from its name and one line of help."""
+    init = command("init", "write a small study that works, to start from")
+    init.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="by default, this one")
+    init.add_argument("--template", metavar="TEMPLATE", default="quickstart", help="by default quickstart")
+    init.add_argument("--list", action="store_true", help="list the templates")
+    schema = command("schema", "print the JSON Schema of a spec, for editors")
+    schema.add_argument("-o", "--out", metavar="FILE", help="write it to a file")
+    schema.add_argument("--profiles", action="store_true", help="the schema of profiles.yaml instead")
+    completion = command("completion", "print a script that completes commands in a shell")
+    completion.add_argument("shell", metavar="SHELL", nargs="?", choices=SHELLS, help=", ".join(SHELLS))
+    # What the scripts ask for while a person types: `exc completion --values jobs`.
+    completion.add_argument("--values", metavar="WHAT", help=argparse.SUPPRESS)
+    completion.add_argument("--prefix", metavar="TEXT", default="", help=argparse.SUPPRESS)
