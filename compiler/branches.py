@@ -12,9 +12,10 @@ from exc.compiler.rows import rows_output
 from exc.compiler.sampling import MODEL
 from exc.compiler.schedules import resolve
 from exc.compiler.selection import Branch
-from exc.compiler.stage_configs import stage_config
+from exc.compiler.stage_configs import FETCH, stage_config
 from exc.compiler.world import World
 from exc.spec.cells import base_of
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Body, Dpo, Grpo, Merge, PretrainStage, Sft, Stage, Trained
 from exc.spec.references import Best, ModelRef
 
@@ -48,12 +49,10 @@ def output_of(world: World, point: Point) -> Output:
 def _run(world: World, branch: Branch, index: int, body: PretrainStage) -> Run:
     """More pre-training as a stage of a branch."""
     stage = world.spec.recipes[branch.recipe][index]
-    origin = stage_origin(world.spec, branch.trunk, branch.recipe, index)
-    assert origin is not None
     return Run(
         key=(branch, index),
         spec=body,
-        origin=origin,
+        origin=stage_origin(world.spec, branch.trunk, branch.recipe, index),
         start=point_of(world, stage.from_ or PREVIOUS, branch, index),
         kept=tuple(kept_steps(world, body)),
         seed=pretraining_seed(world, Point(branch, index)),
@@ -104,7 +103,7 @@ def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | N
     inputs = _inputs(world, stage.from_, body, branch, index)
     config = stage_config(world, body, branch)
     draft = world.jobs.add(
-        stage.kind,
+        FETCH if isinstance(body, HubModel | FolderModel) else stage.kind,
         _stage_id(branch, stage),
         f"{base_of(branch.recipe)}.{stage.repeats or stage.name}",
         config,
@@ -124,7 +123,8 @@ def kept_steps(world: World, body: Trained) -> list[int]:
     """The steps a stage keeps: those of `keep`, and the last."""
     key = ("kept", id(body))
     if key not in world.memo:
-        steps = {step for _, step in resolve(body.keep, body.horizon, 1).steps} if body.keep else set()
+        per_step = body.tokens_per_step if isinstance(body, PretrainStage) else 1
+        steps = {step for _, step in resolve(body.keep, body.horizon, per_step).steps} if body.keep else set()
         world.memo[key] = sorted(steps | {body.horizon})
     steps_kept: list[int] = world.memo[key]
     return steps_kept
@@ -133,6 +133,8 @@ def kept_steps(world: World, body: Trained) -> list[int]:
 def _inputs(
     world: World, start_from: ModelRef | None, body: Body, branch: Branch, index: int
 ) -> dict[str, tuple[Output, str]]:
+    if isinstance(body, HubModel | FolderModel):
+        return {}
     if isinstance(body, Merge):
         parents = [resolve_ref(world, ref, branch, index) for ref in body.of]
         return {f"parent:{i}": (parent, MODEL) for i, parent in enumerate(parents)}

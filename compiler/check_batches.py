@@ -14,7 +14,7 @@ from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
 from exc.spec.places import value_span
 from exc.spec.profiles import Profile
-from exc.spec.recipes import Dpo, Grpo, Sft, Stage
+from exc.spec.recipes import Dpo, Grpo, PretrainStage, Sft, Stage
 
 WORLD = 1  # processes of a job
 
@@ -63,14 +63,14 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
         for index, stage in enumerate(stages):
             path: Path = ("recipes", recipe, index, stage.kind)
             jobs = [_stage_job(recipe, stage, trunk) for trunk in trunks]
-            if isinstance(stage.body, Sft | Dpo):
+            if isinstance(stage.body, Sft | Dpo | PretrainStage):
                 yield (*path, "batch_size"), jobs, _sft(stage.body.batch_size)
             elif isinstance(stage.body, Grpo):
                 yield (*path, "prompts_per_rollout"), jobs, _grpo(stage.body)
 
 
 def _stage_job(recipe: str, stage: Stage, trunk: str) -> Draft:
-    return _job(stage.kind, f"{base_of(recipe)}.{stage.name}", {"trunk": trunk, "recipe": recipe})
+    return _job(stage.kind, f"{base_of(recipe)}.{stage.repeats or stage.name}", {"trunk": trunk, "recipe": recipe})
 
 
 def _job(kind: str, cls: str, selector: dict[str, str]) -> Draft:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from exc.compiler.continuing import ContinuesError, continuation
+from exc.compiler.points import point_of
 from exc.compiler.scope import Place, Scope
 from exc.compiler.selection import is_at, on_branch
-from exc.compiler.trunks import checkpoint_at
+from exc.compiler.trunks import checkpoint_at, lr_config
 from exc.compiler.world import World
 from exc.spec.experiment import Path
 from exc.spec.references import ModelRef, Selector
-from exc.spec.trunks import Pretrain
 
 BASE = "base"
 
@@ -65,32 +69,50 @@ def _reports_unequal(
 
 def _check_decay(scope: Scope) -> None:
     """One finding per trunk, at its checkpoints."""
+    taken = {(trunk, at) for trunk, at, _ in scope.planned}
+    world = scope.world()
+    for _, ref in scope.trunk_starts():
+        if ref.recipe in (None, BASE) and ref.trunk in scope.steps and ref.at is not None:
+            taken.add((ref.trunk, checkpoint_at(world, ref.trunk, ref.at)))
     for name, steps in scope.steps.items():
-        run = scope.spec.trunks[name].pretrain
-        start = decay_start(run)
-        if start is None:
-            continue
-        branched = {at for trunk, at, _ in scope.planned if trunk == name}
-        inside = [step for step in steps if start < step < run.total_steps and step in branched]
-        if inside:
+        falls = _falling(scope, world, name)
+        inside = [step for step in steps if falls and falls[0] < step < falls[1] and (name, step) in taken]
+        if falls and inside:
             shown = ", ".join(str(step) for step in inside[:12])
             more = f" and {len(inside) - 12} more" if len(inside) > 12 else ""
             message = (
-                f"the learning rate of `{name}` falls from step {start} to {run.total_steps}, "
+                f"the learning rate of `{name}` falls from step {falls[0]} to {falls[1]}, "
                 f"and branches are taken inside: {shown}{more}"
             )
             hint = "if that is meant, say why: `accept: {mid-decay: REASON}`"
             scope.warning("mid-decay", message, ("trunks", name, "checkpoints"), hint)
 
 
-def decay_start(run: Pretrain) -> int | None:
-    """The last step before the learning rate falls; None where it never does."""
-    schedule, per_step = run.schedule, run.tokens_per_step
-    if schedule.shape == "constant" or schedule.floor == 1:
+def _falling(scope: Scope, world: World, trunk: str) -> tuple[int, int] | None:
+    """The last step of a trunk before its learning rate falls, and the step at which it has fallen."""
+    run, start_step = scope.spec.trunks[trunk].pretrain, 0
+    lr = lr_config(run)
+    if run.continues.schedule == "continue":
+        if scope.diagnostics.has_errors:
+            return None  # what it continues may be at fault
+        start = scope.spec.trunks[trunk].from_
+        try:
+            begins = continuation(world, run, point_of(world, start, None) if start is not None else None)
+        except ContinuesError:
+            return None  # reported where it starts
+        lr, start_step = begins.lr, begins.start_step
+    start_of_fall = decay_start(lr)
+    if start_of_fall is None:
         return None
-    if schedule.shape == "wsd":
-        return run.total_steps - -(-(schedule.decay or 0) // per_step)
-    return -(-schedule.warmup // per_step)
+    return max(start_of_fall - start_step, 0), lr["total_steps"] - start_step
+
+
+def decay_start(lr: Mapping[str, Any]) -> int | None:
+    """The last step before a learning rate falls; None where it never does."""
+    if lr["shape"] == "constant" or lr["floor"] == 1:
+        return None
+    held: int = lr["total_steps"] - lr["decay_steps"] if lr["shape"] == "wsd" else lr["warmup_steps"]
+    return held
 
 
 def _check_empty(scope: Scope) -> None:

@@ -97,7 +97,8 @@ def _read(spec: Spec, name: str, data: Data, above: tuple[str, ...]) -> Iterator
     elif data.python is not None:
         yield Root(name, frozenset([f"{data.python} {sorted(data.args.items())}"]))
     else:
-        yield Root(name, frozenset(getattr(data, data.kind)))
+        written = getattr(data, data.kind)
+        yield Root(name, frozenset(written if isinstance(written, tuple) else [f"{data.kind} {written}"]))
 
 
 def _cut(root: Root, drop: int, take: int | None) -> Root:

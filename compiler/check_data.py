@@ -1,4 +1,4 @@
-"""Checks of data that jobs make: what it is made of must not be made of it, and somebody must own its model."""
+"""Checks of data that jobs make: it must not be made of itself, and somebody must own its model."""
 
 from __future__ import annotations
 

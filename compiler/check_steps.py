@@ -9,12 +9,18 @@ from exc.spec.experiment import Path
 from exc.spec.recipes import Trained
 from exc.spec.references import At, ModelRef, Selector
 
+_TRUNK: Place = ("", -1)  # in place of the stage that reads, where a trunk does
+
 
 def check_steps(scope: Scope) -> None:
     for path, reader, ref in scope.references():
         _check_step(scope, path, reader, ref)
         if isinstance(ref.at, int):
             _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, reader, ref))
+    for path, ref in scope.trunk_starts():
+        _check_step(scope, path, _TRUNK, ref)
+        if isinstance(ref.at, int):
+            _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, _TRUNK, ref))
     for index, entry in enumerate(scope.spec.branches or ()):
         _check_points(scope, ("branches", index, "at"), entry.at, entry.trunks)
     selectors: list[tuple[Path, Selector]] = []
@@ -91,13 +97,12 @@ def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -
 def _used(scope: Scope, place: Place) -> set[int]:
     """The steps of a stage that other stages start from."""
     last = scope.kept.get(place, [0])[-1]
+    refs = [ref for _, reader, ref in scope.references() if reader is not None]
+    refs += [ref for _, ref in scope.trunk_starts()]
     return {
         ref.step
-        for _, reader, ref in scope.references()
-        if reader is not None
-        and isinstance(ref.step, int)
-        and ref.step <= last
-        and scope.target(ref) == place
+        for ref in refs
+        if isinstance(ref.step, int) and ref.step <= last and scope.target(ref) == place
     }
 
 

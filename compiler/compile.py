@@ -8,19 +8,21 @@ from itertools import chain
 from typing import Any
 
 from exc.compiler.batch import grpo_batch, sft_batch
+from exc.compiler.branches import output_of
 from exc.compiler.build import Draft
+from exc.compiler.continuing import continuation
 from exc.compiler.estimate import estimates
 from exc.compiler.evaluations import add_evaluations, shows
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of_all
 from exc.compiler.plan import Job, Plan, lazy_json
+from exc.compiler.points import point_of, tokens_before
 from exc.compiler.resources import Allotment, Resources, split_classes
 from exc.compiler.sampling import BLOCK_SIZE
-from exc.compiler.schedules import resolve
-from exc.compiler.trunks import lr_config
+from exc.compiler.trunks import resolve_checkpoints
 from exc.compiler.world import World
 from exc.spec.experiment import Experiment, FigureOf
-from exc.spec.profiles import Profile
+from exc.spec.profiles import Profile, Tracker
 from exc.spec.recipes import Stage
 from exc.spec.references import BestStep, ModelRef, Selector
 from exc.spec.trunks import Trunk
@@ -126,8 +128,13 @@ def _profile(name: str, profile: Profile) -> dict[str, Any]:
         "save_interval_s": profile.save_interval,
         "env": list(profile.env),
         "setup": list(profile.setup),
-        **({"trackers": [one.model_dump(exclude_none=True) for one in profile.trackers]} if profile.trackers else {}),
+        **({"trackers": [_set(one) for one in profile.trackers]} if profile.trackers else {}),
     }
+
+
+def _set(tracker: Tracker) -> dict[str, Any]:
+    settings: dict[str, Any] = tracker.model_dump(exclude_none=True)
+    return settings
 
 
 def _report(
@@ -139,19 +146,16 @@ def _report(
         "title": spec.report.title or spec.experiment,
         "description": spec.description,
         "confidence": spec.report.confidence,
-        "trunks": {
-            name: {
-                "tokens_per_step": trunk.pretrain.tokens_per_step,
-                "total_steps": trunk.pretrain.total_steps,
-                "lr": lr_config(trunk.pretrain),
-                "checkpoints": _checkpoints(trunk),
-            }
-            for name, trunk in spec.trunks.items()
-        },
+        "trunks": {name: _trunk(world, name, trunk) for name, trunk in spec.trunks.items()},
         "evaluations": {name: _evaluation(evaluation) for name, evaluation in spec.evaluations.items()},
         "recipes": {
             name: [
-                {"name": stage.name, "kind": stage.kind, "from": _starts(stage, index)}
+                {
+                    "name": stage.name,
+                    "kind": stage.kind,
+                    "from": _starts(stage, index),
+                    **({"repeats": stage.repeats} if stage.repeats is not None else {}),
+                }
                 for index, stage in enumerate(stages)
             ]
             for name, stages in spec.recipes.items()
@@ -183,11 +187,22 @@ def _figure(world: World, entry: FigureOf, cells: list[dict[str, Any]]) -> str |
     }
 
 
-def _checkpoints(trunk: Trunk) -> list[list[Any]]:
-    """[what was asked, the step it became], in ascending order of steps."""
+def _trunk(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
+    """A trunk's run. Steps are its own; the learning rate's are counted from `start_step`."""
     pretrain = trunk.pretrain
-    steps = resolve(trunk.checkpoints, pretrain.total_steps, pretrain.tokens_per_step).steps
-    return [[asked, step] for asked, step in sorted(steps, key=lambda pair: pair[1])]
+    start = point_of(world, trunk.from_, None) if trunk.from_ is not None else None
+    begins = continuation(world, pretrain, start)
+    steps = resolve_checkpoints(world, name).steps  # [what was asked, the step it became]
+    out: dict[str, Any] = {
+        "tokens_per_step": pretrain.tokens_per_step,
+        "total_steps": pretrain.total_steps,
+        "tokens_before": tokens_before(world, name),
+        "lr": begins.lr,
+        "checkpoints": [[asked, step] for asked, step in sorted(steps, key=lambda pair: pair[1])],
+    }
+    if start is not None:
+        out |= {"from": output_of(world, start).label, "start_step": begins.start_step}
+    return out
 
 
 def _starts(stage: Stage, index: int) -> str:

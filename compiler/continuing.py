@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,9 +56,9 @@ def _parent(world: World, start: Point, part: Part) -> tuple[Point, Pretrain, in
     if not found:
         raise ContinuesError(part, "no pre-training stands in the ancestry of the model that it starts from")
     if len(found) > 1:
-        names = ", ".join(f"`{name_of(world, point)}`" for point in found)
-        message = f"the model that it starts from has several last pre-trainings: {names}"
-        raise ContinuesError(part, message, "of a merge of different runs, there is no one to continue")
+        names = " and ".join(f"`{name_of(world, each)}` at {last_step(world, each)}" for each in found)
+        message = f"the model that it starts from is merged from several runs: {names}"
+        raise ContinuesError(part, message, "none of them is the one to continue; take it `fresh`")
     run, step = pretraining(world, found[0]), last_step(world, found[0])
     assert run is not None
     if step is None:
@@ -85,8 +86,9 @@ def _optimizer(world: World, run: Pretrain, start: Point | None) -> Point:  # no
 def _position(world: World, run: Pretrain, start: Point | None) -> tuple[int, int | None]:
     """How many sequences were read, and the seed of the order that they came in."""
     assert start is not None
-    point, before, step = _parent(world, start, "data_position")
-    where, name = "data_position", name_of(world, point)
+    where: Part = "data_position"
+    point, before, step = _parent(world, start, where)
+    name = name_of(world, point)
     if run.data != before.data:
         message = f"its mixture is not that of `{name}`, so there is no place in it to go on from"
         raise ContinuesError(where, message, "give both the same `data`, or start it `fresh`")
@@ -105,8 +107,9 @@ def _position(world: World, run: Pretrain, start: Point | None) -> tuple[int, in
 def _schedule(world: World, run: Pretrain, start: Point | None) -> tuple[dict[str, Any], int]:
     """The learning rate counted from the very start, and how many of its steps were done."""
     assert start is not None
-    point, before, step = _parent(world, start, "schedule")
-    where, name = "schedule", name_of(world, point)
+    where: Part = "schedule"
+    point, before, step = _parent(world, start, where)
+    name = name_of(world, point)
     if run.tokens_per_step != before.tokens_per_step:
         message = f"a step has {run.tokens_per_step} tokens here, and {before.tokens_per_step} in `{name}`"
         raise ContinuesError(where, message, "the learning rate goes on by steps, which must be equally long")
@@ -133,7 +136,11 @@ def _left(steps: int) -> str:
     return "nothing is left" if steps <= 0 else f"{steps} steps are left"
 
 
-_PARTS: dict[Part, Any] = {"optimizer": _optimizer, "data_position": _position, "schedule": _schedule}
+_PARTS: Mapping[Part, Callable[[World, Pretrain, Point | None], Any]] = {
+    "optimizer": _optimizer,
+    "data_position": _position,
+    "schedule": _schedule,
+}
 
 
 def name_of(world: World, point: Point) -> str:

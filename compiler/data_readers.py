@@ -1,4 +1,4 @@
-"""Who reads which data: stages, trunks and evaluations, and through them the models that are sampled for it."""
+"""Who reads which data: stages, trunks and evaluations; and the models that are sampled for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_STAGE: Place = ("", -1)  # the reader of what no stage reads
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A data source that is read, and where the spec says so. `place` is the stage; None: no branch reads it."""
+    """A data source that is read, and where the spec says so. `place` None: no branch reads it."""
 
     name: str
     path: Path
@@ -84,4 +84,3 @@ def sampled_references(spec: Spec) -> Iterator[tuple[Path, Place, ModelRef]]:
 def _split(spec: Spec, task: str, split: str) -> Split | None:
     found = spec.tasks.get(task)
     return found.splits.get(split) if found is not None else None
-

@@ -43,7 +43,9 @@ def read_all(
     keyed = []
     for name in names:
         made = made_output(world, name, reader)
-        key = source_digest(source_config(world, aliased(world.spec, name))) if made is None else made.identity
+        key = (
+            source_digest(source_config(world, aliased(world.spec, name))) if made is None else made.identity
+        )
         keyed.append((key, name))
     configs: list[dict[str, Any]] = []
     inputs: Inputs = {}
@@ -131,6 +133,7 @@ def _rate(world: World, name: str, samples: Samples, reader: Reader | None, job_
     config = world.once(
         ("rate", name),
         lambda: {
+            "data": name,
             **judging_config(world, task),
             "num_samples": samples.num_samples,
             "max_unverifiable": task.max_unverifiable,

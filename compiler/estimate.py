@@ -7,13 +7,22 @@ from typing import Any
 
 from exc.compiler.build import Draft
 from exc.compiler.identity import TRAINING_KINDS
+from exc.compiler.parameters import UnknownSize, num_parameters
 
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
 
 
-def num_parameters(model: Mapping[str, Any], vocab_size: int) -> int:
+def _parameters(model: Mapping[str, Any], vocab_size: int) -> int:
+    """Exact where the architecture is known so well, else those of a decoder much like it."""
+    try:
+        return num_parameters(model, vocab_size)
+    except UnknownSize:
+        return _roughly(model, vocab_size)
+
+
+def _roughly(model: Mapping[str, Any], vocab_size: int) -> int:
     """Parameters of a decoder, from its config: embeddings, attention and a gated MLP; norms left out."""
     hidden = int(model.get("hidden_size", model.get("n_embd", 768)))
     layers = int(model.get("num_hidden_layers", model.get("n_layer", 12)))
@@ -30,26 +39,26 @@ def estimates(drafts: list[Draft]) -> None:
     by_id = {draft.id: draft for draft in drafts}
     for draft in drafts:
         size[draft.id] = _model_size(draft, size, by_id)
-        draft.estimate = _estimate(draft, size[draft.id])
+        draft.estimate = _estimate(draft, size[draft.id], by_id)
 
 
 def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
     if draft.kind in ("tokenizer", "tokens", "rows", "derive", "rate"):
         return 0  # data has no parameters, even if a model was sampled for it
-    if draft.kind == "pretrain":
+    if draft.kind == "pretrain" and draft.config["model"]:
         tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
         vocab_size = int(
             by_id[tokenizer].config.get("vocab_size") or draft.config["model"].get("vocab_size", 0)
         )
-        return num_parameters(draft.config["model"], vocab_size)
+        return _parameters(draft.config["model"], vocab_size)
     return max((size[need.job] for need in draft.needs), default=0)
 
 
-def _estimate(draft: Draft, parameters: int) -> dict[str, float]:
+def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[str, float]:
     config, out = draft.config, {}
     if draft.kind == "pretrain":
         before = [need.job for need in draft.needs if need.role == "resumes"]
-        start = int(before[0].rsplit("/", 1)[-1]) if before else 0
+        start = by_id[before[0]].config["step"] if before else 0
         tokens = (config["step"] - start) * config["batch_size"] * config["sequence_length"]
         out = {"tokens": tokens, "flops": TRAIN * parameters * tokens}
     elif draft.kind in ("sft", "dpo"):

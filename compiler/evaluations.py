@@ -9,11 +9,11 @@ from exc.compiler.branches import best_output, kept_steps, stage_output
 from exc.compiler.build import Output
 from exc.compiler.measuring import BASE, Measured, evaluate
 from exc.compiler.points import tokens_before
-from exc.compiler.pretraining import checkpoint
+from exc.compiler.pretraining import checkpoint, segments
 from exc.compiler.selection import Branch, planned_branches, selects
 from exc.compiler.trunks import checkpoint_steps
 from exc.compiler.world import World
-from exc.spec.recipes import STAGE_KINDS, Trained
+from exc.spec.recipes import STAGE_KINDS, PretrainStage, Trained
 from exc.spec.references import BestStep, Selector
 
 
@@ -30,7 +30,7 @@ def measured_models(world: World) -> list[Measured]:
         need.artifact
         for draft in world.jobs.drafts
         for need in draft.needs
-        if draft.kind in STAGE_KINDS and need.role != "resumes"
+        if draft.kind in STAGE_KINDS and need.role not in ("resumes", "continues")
     }
     for branch, final in finals:
         models.extend(_snapshots(world, branch, final, read))
@@ -40,13 +40,16 @@ def measured_models(world: World) -> list[Measured]:
 
 
 def _snapshots(world: World, branch: Branch, final: Output, read: set[str]) -> Iterator[Measured]:
-    earlier = sorted(step for step in final.job.kept if final.step is not None and step < final.step)
-    if not earlier:
-        return
-    body = world.spec.recipes[branch.recipe][-1].body
+    stages = world.spec.recipes[branch.recipe]
+    body = stages[-1].body
+    if isinstance(body, PretrainStage):
+        kept = segments(world, (branch, len(stages) - 1), kept_steps(world, body))
+    else:
+        kept = {step: Output(final.job, step) for step in sorted(final.job.kept)}
     own = set(kept_steps(world, body)) if isinstance(body, Trained) else set()
-    for step in earlier:
-        output = Output(final.job, step)
+    for step, output in kept.items():
+        if final.step is None or step >= final.step:
+            continue
         used = output.artifact in read
         if step in own or used:
             yield Measured(branch.trunk, branch.at, branch.recipe, branch.replicate, step, used, output)
@@ -121,7 +124,8 @@ def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, 
         "evaluation": name,
         "trunk": model.trunk,
         "at": model.at,
-        "tokens": model.at * world.spec.trunks[model.trunk].pretrain.tokens_per_step,
+        "tokens": tokens_before(world, model.trunk)
+        + model.at * world.spec.trunks[model.trunk].pretrain.tokens_per_step,
         "recipe": model.recipe,
         "matrix": _values(world, model),
         "replicate": model.replicate,

@@ -16,8 +16,25 @@ class FileFact:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedFile:
+    """A file of a model on the hub: its size, and the digest of its content where the hub knows it."""
+
+    name: str
+    bytes: int
+    sha256: str  # "" for small files, of which the hub keeps another digest
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """A model on the hub at one commit."""
+
+    commit: str
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """Digests of everything local that determines results."""
+    """Digests of everything local that determines results, and what names on the hub mean."""
 
     files: Mapping[str, tuple[FileFact, ...]] = field(
         default_factory=dict
@@ -28,3 +45,4 @@ class Facts:
     vocabularies: Mapping[str, int | None] = field(
         default_factory=dict
     )  # folder of a tokenizer, as written -> how many tokens it has; None where that cannot be told
+    models: Mapping[str, LockedModel] = field(default_factory=dict)  # "repo@revision", as far as it is locked

@@ -10,6 +10,7 @@ from exc.compiler.classes import JobClass
 from exc.compiler.plan import Plan
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 44, 64, 18, 16  # pixels
+GAP_BACK = 30  # how far below the boxes an arrow goes back
 SWEEPS = 6  # over the columns, there and back, to order what is in them
 FILL: Mapping[str, str] = {
     "tokenizer": "#e8eaed",
@@ -23,6 +24,7 @@ FILL: Mapping[str, str] = {
     "dpo": "#fde3c8",
     "merge": "#eadcf5",
     "select": "#eadcf5",
+    "fetch": "#e3e3e3",
     "command": "#eadcf5",
     "sample": "#f7f3d4",
     "score": "#f7f3d4",
@@ -48,6 +50,7 @@ def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
     by_name = {cls.name: cls for cls in classes}
     width = max((x for x, _ in places.values()), default=0) + BOX_WIDTH + MARGIN
     height = max((y for _, y in places.values()), default=0) + BOX_HEIGHT + MARGIN
+    height += GAP_BACK if any(column[b] <= column[a] for a, b in routes) else 0
     arrows = [_arrow([places[node] for node in route]) for route in routes.values()]
     boxes = [_box(by_name[name], *places[name], loop=(name, name) in edges) for name in names]
     return (
@@ -69,9 +72,11 @@ def _edges(plan: Plan) -> set[tuple[str, str]]:
 
 
 def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
-    """Longest path from a source. Classes may read each other in turn, so their number bounds the depth."""
+    """Longest path from a source. Of classes that read each other in turn, what comes first stands first."""
     column = dict.fromkeys(names, 0)
-    forward = sorted((a, b) for a, b in edges if a != b and (b, a) not in edges)
+    order = {name: index for index, name in enumerate(names)}
+    reached = _reached(names, edges)
+    forward = sorted((a, b) for a, b in edges if a != b and (a not in reached[b] or order[a] < order[b]))
     for _ in names:
         moved = False
         for a, b in forward:
@@ -81,6 +86,22 @@ def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
         if not moved:
             break
     return column
+
+
+def _reached(names: list[str], edges: set[tuple[str, str]]) -> dict[str, set[str]]:
+    """The classes that read from a class, directly or through others."""
+    readers: dict[str, list[str]] = {name: [] for name in names}
+    for a, b in edges:
+        readers[a].append(b)
+    reached: dict[str, set[str]] = {}
+    for name in names:
+        found, waiting = set(readers[name]), list(readers[name])
+        while waiting:
+            new = [reader for reader in readers[waiting.pop()] if reader not in found]
+            found.update(new)
+            waiting.extend(new)
+        reached[name] = found
+    return reached
 
 
 def _route(a: str, b: str, column: dict[str, int]) -> list[Node]:
@@ -140,6 +161,10 @@ def _height(node: Node) -> int:
 def _arrow(corners: list[tuple[int, int]]) -> str:
     """A curve from box to box, straight where it passes through a lane."""
     (x, y), *lanes, (to_x, to_y) = corners
+    if to_x <= x:  # back to a class that stands before: below the boxes
+        x, to_x, low = x + BOX_WIDTH // 2, to_x + BOX_WIDTH // 2, max(y, to_y) + BOX_HEIGHT + GAP_BACK
+        path = f"M{x},{y + BOX_HEIGHT} C{x},{low} {to_x},{low} {to_x},{to_y + BOX_HEIGHT}"
+        return f'<path d="{path}" marker-end="url(#tip)"/>'
     x, y = x + BOX_WIDTH, y + BOX_HEIGHT // 2
     path = f"M{x},{y}"
     for next_x, next_y in [*lanes, (to_x, to_y + BOX_HEIGHT // 2)]:

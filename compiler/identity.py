@@ -51,16 +51,19 @@ def _sources(sources: list[Mapping[str, Any]], config: Mapping[str, Any]) -> lis
 
 
 def _where(where: Mapping[str, Mapping[str, Any]], _: Mapping[str, Any]) -> dict[str, Any]:
-    """Conditions by column; the order and number of equal values mean nothing, nor whether 1 is written 1.0."""
+    """Conditions by column. Equal values count once, in any order, and 1.0 is 1."""
     return {
         column: {
-            word: sorted({_canonical(_number(item)): _number(item) for item in value}.values(), key=_canonical)
-            if isinstance(value, list | tuple)
-            else _number(value)
+            word: _distinct(value) if isinstance(value, list | tuple) else _number(value)
             for word, value in condition.items()
         }
         for column, condition in where.items()
     }
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    found = {_canonical(value): value for value in map(_number, values)}
+    return [found[key] for key in sorted(found)]
 
 
 def _number(value: Any) -> Any:
@@ -70,6 +73,13 @@ def _number(value: Any) -> Any:
 
 def _files(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[list[str]]:
     return [[file["path"].rsplit("/", 1)[-1], file["sha256"]] for file in files]
+
+
+def _hub(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    """A repository at its commit. The revision counts only as long as nobody knows what it means."""
+    if hub["commit"] is None:
+        return {"repo": hub["repo"], "revision": hub["revision"]}
+    return {"repo": hub["repo"], "commit": hub["commit"]}
 
 
 def _verifier(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,6 +217,11 @@ FIELDS: Mapping[str, KindIdentity] = {
         {"args": _grpo_args, "verifier": _verifier, "rollouts": _horizon},
     ),
     "merge": KindIdentity(1, {"method": ALWAYS, "weights": ALWAYS}, {}),
+    "fetch": KindIdentity(
+        1,
+        {"hub": None, "files": ()},
+        {"hub": _hub, "files": _files},
+    ),
     "select": KindIdentity(1, {"metric": ALWAYS, "mode": ALWAYS}, {}),
     "command": KindIdentity(
         1, {"run": ALWAYS, "files": (), "leaves": "model", "seed": ALWAYS}, {"files": _files}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from exc.compiler.parameters import UnknownSize, num_parameters
 from exc.compiler.world import World
 from exc.spec.experiment import Spec
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Merge
 from exc.spec.references import ModelRef
 
@@ -28,6 +29,8 @@ def stage_origin(spec: Spec, trunk: str, recipe: str, index: int, seen: _Seen = 
     if reader in seen:
         return None
     stage = spec.recipes[recipe][index]
+    if isinstance(stage.body, HubModel | FolderModel):
+        return None
     start = stage.body.of[0] if isinstance(stage.body, Merge) else stage.from_ or PREVIOUS
     return model_origin(spec, start, reader, seen | {reader})
 
@@ -39,9 +42,7 @@ def model_origin(spec: Spec, ref: ModelRef, reader: Reader | None, seen: _Seen =
         return None
     own = reader[1] if reader is not None else None
     recipe = own if ref.recipe is None and ref.stage is not None else ref.recipe
-    if reader is not None and (
-        recipe == "prev" or (recipe is None and ref.trunk is None and ref.at is None)
-    ):
+    if reader is not None and (recipe == "prev" or (recipe is None and ref.trunk is None and ref.at is None)):
         if reader[2]:
             return stage_origin(spec, trunk, reader[1], reader[2] - 1, seen)
         return trunk_origin(spec, trunk, seen)

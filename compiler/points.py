@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exc.compiler.origins import PREVIOUS
-from exc.compiler.selection import Branch, num_replicates, seed_of
 from exc.compiler.seeds import replicate_seed
+from exc.compiler.selection import Branch, num_replicates, seed_of
 from exc.compiler.trunks import checkpoint_at
 from exc.compiler.world import World
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Merge, PretrainStage, Trained
 from exc.spec.references import Best, BestStep, ModelRef
 from exc.spec.trunks import Pretrain
@@ -69,8 +70,17 @@ def starts(world: World, point: Point) -> list[Point]:
         start = world.spec.trunks[branch.trunk].from_
         return [] if start is None else [point_of(world, start, None)]
     stage = world.spec.recipes[branch.recipe][point.index]
+    if isinstance(stage.body, HubModel | FolderModel):
+        return []
     refs = stage.body.of if isinstance(stage.body, Merge) else (stage.from_ or PREVIOUS,)
     return [point_of(world, ref, branch, point.index) for ref in refs]
+
+
+def root(world: World, point: Point) -> Point:
+    """The model at the root of a model's ancestry: of a trunk from scratch, or made elsewhere."""
+    while before := starts(world, point):
+        point = before[0]
+    return point
 
 
 def pretraining(world: World, point: Point) -> Pretrain | None:
@@ -132,7 +142,9 @@ def tokens_before(world: World, trunk: str) -> int:
     start = world.spec.trunks[trunk].from_
     if start is None:
         return 0
-    tokens: int = world.once(("before", trunk), lambda: (tokens_seen(world, point_of(world, start, None)),))[0]
+    tokens: int = world.once(("before", trunk), lambda: (tokens_seen(world, point_of(world, start, None)),))[
+        0
+    ]
     return tokens
 
 

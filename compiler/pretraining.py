@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from exc.compiler.build import Output
 from exc.compiler.continuing import continuation
 from exc.compiler.derived import placed, read_all, read_data
 from exc.compiler.origins import trunk_origin
-from exc.compiler.points import Point, at_checkpoint, point_of, pretraining_seed
+from exc.compiler.points import Point, at_checkpoint, point_of, pretraining_seed, root
 from exc.compiler.reader import Reader
 from exc.compiler.rows import file_configs
 from exc.compiler.trunks import checkpoint_steps
@@ -29,7 +29,9 @@ class Run:
 
     key: tuple[Any, ...]  # of no other run
     spec: Pretrain
-    origin: str  # the trunk from scratch that its shape and tokenizer are those of
+    origin: (
+        str | None
+    )  # the trunk from scratch that its shape and tokenizer are those of; None: made elsewhere
     start: Point | None  # the model that it starts from
     kept: tuple[int, ...]  # ascending
     seed: int
@@ -52,14 +54,12 @@ def checkpoint(world: World, trunk: str, step: int) -> Output:
 
 def _trunk_run(world: World, trunk: str) -> Run:
     spec = world.spec.trunks[trunk]
-    origin = trunk_origin(world.spec, trunk)
-    assert origin is not None
     start = point_of(world, spec.from_, None) if spec.from_ is not None else None
     steps = tuple(checkpoint_steps(world, trunk))
     return Run(
         key=(trunk,),
         spec=spec.pretrain,
-        origin=origin,
+        origin=trunk_origin(world.spec, trunk),
         start=start,
         kept=steps,
         seed=pretraining_seed(world, at_checkpoint(trunk, steps[0])),
@@ -81,14 +81,21 @@ def segment(world: World, run: Run, step: int) -> Output:
     return output
 
 
+def segments(world: World, key: tuple[Any, ...], kept: Iterable[int]) -> dict[int, Output]:
+    """Step -> model, of a run that was asked for: what it keeps, and what else was read, in order."""
+    run: Run = world.memo["run", *key]
+    asked = [each[-1] for each in world.memo if each[:-1] == ("segment", *key)]
+    return {step: segment(world, run, step) for step in sorted({*asked, *kept})}
+
+
 def _add(world: World, run: Run, step: int, resumes: Output | None) -> Output:
     # Branches are taken from checkpoints, and a run may start from a branch's model: a loop among modules.
     from exc.compiler.branches import output_of
 
     begins = world.once(("begins", *run.key), lambda: continuation(world, run.spec, run.start))
     mixture = _mixture(world, run)
-    made = tokenizer(world, run.origin)
-    inputs = {"tokenizer": (made, EMPTY)}
+    made, folder = _tokenizer(world, run)
+    inputs = {"tokenizer": (made, folder)}
     inputs |= {f"tokens:{name}": (output, EMPTY) for name, output, _ in mixture}
     hashed: dict[str, Any] = {
         "tokenizer": made.identity,
@@ -137,6 +144,16 @@ def _config(run: Run, lr: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _tokenizer(world: World, run: Run) -> tuple[Output, str]:
+    """The tokenizer of a run, and the folder of it: a model that was made elsewhere has it in its own."""
+    from exc.compiler.branches import output_of
+
+    if run.origin is not None:
+        return tokenizer(world, run.origin), EMPTY
+    assert run.start is not None
+    return output_of(world, root(world, run.start)), MODEL
+
+
 def tokenizer(world: World, trunk: str) -> Output:
     """The tokenizer of a trunk from scratch."""
     key = ("tokenizer", trunk)
@@ -159,9 +176,10 @@ def tokenizer(world: World, trunk: str) -> Output:
 def _tokens(world: World, run: Run, name: str) -> Output:
     data, read = read_data(world, name, run.reader)
     config = {"source": data, "text": "text"}
-    inputs = {"tokenizer": (tokenizer(world, run.origin), EMPTY), **read}
+    made, folder = _tokenizer(world, run)
+    inputs = {"tokenizer": (made, folder), **read}
     source = world.line("data", name)
-    job_id = placed(world, name, run.reader, f"{run.origin}/tokens/{name}")
+    job_id = placed(world, name, run.reader, f"{run.origin or made.label}/tokens/{name}")
     draft = world.jobs.add("tokens", job_id, "tokens", config, inputs, source=source)
     return world.jobs.final(draft)
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 
 from exc.compiler.data_readers import Place, sampled_references
 from exc.compiler.facts import Facts
+from exc.compiler.origins import shape_parameters, trunk_origin
+from exc.compiler.parameters import UnknownSize
 from exc.compiler.schedules import ScheduleError, resolve
 from exc.compiler.selection import is_planned, num_replicates
 from exc.compiler.world import World
+from exc.spec.architectures import check_model
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path, Spec
 from exc.spec.places import owner_span, value_span
-from exc.spec.recipes import Grpo, Merge, Stage, Trained
+from exc.spec.recipes import Grpo, Merge, PretrainStage, Stage, Trained
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
+from exc.spec.trunks import Pretrain, Trunk
 
 __all__ = ["Place", "Scope"]
 
@@ -29,15 +33,16 @@ class Scope:
     steps: dict[str, list[int]] = field(default_factory=dict)
     kept: dict[Place, list[int]] = field(default_factory=dict)
     planned: dict[tuple[str, int, str], int] = field(default_factory=dict)  # trunk, at, recipe -> replicates
+    facts: Facts = field(default_factory=Facts)
 
     @classmethod
-    def of(cls, draft: Experiment, diagnostics: Diagnostics) -> Scope:
+    def of(cls, draft: Experiment, diagnostics: Diagnostics, facts: Facts) -> Scope:
         """Resolve every schedule, reporting what is wrong with it."""
-        scope = cls(draft, diagnostics)
+        scope = cls(draft, diagnostics, facts=facts)
         for name, trunk in draft.spec.trunks.items():
             run, path = trunk.pretrain, ("trunks", name, "checkpoints")
             if run.total_steps > 0:
-                steps = scope._resolve(trunk.checkpoints, run.total_steps, run.tokens_per_step, path)
+                steps = scope._checkpoints(name, trunk, path)
                 if steps is not None:
                     scope.steps[name] = steps
         for place, stage in scope.stages():
@@ -60,7 +65,9 @@ class Scope:
         """The draft as the expansion sees it, with the trunks alone whose checkpoints are known."""
         trunks = {name: trunk for name, trunk in self.spec.trunks.items() if name in self.steps}
         spec = self.spec.model_copy(update={"trunks": trunks})
-        return World(Experiment(spec, self.draft.tree, self.draft.file), Facts())
+        world = World(Experiment(spec, self.draft.tree, self.draft.file), self.facts)
+        world.memo.update({("steps", name): steps for name, steps in self.steps.items()})
+        return world
 
     def stages(self) -> Iterator[tuple[Place, Stage]]:
         for recipe, stages in self.spec.recipes.items():
@@ -83,6 +90,13 @@ class Scope:
         for index, contrast in enumerate(self.spec.report.contrasts):
             yield ("report", "contrasts", index, "a"), None, contrast.a
             yield ("report", "contrasts", index, "b"), None, contrast.b
+
+    def trunk_starts(self) -> Iterator[tuple[Path, ModelRef]]:
+        """The models that trunks start from, where the reference says which."""
+        for name, trunk in self.spec.trunks.items():
+            start = trunk.from_
+            if start is not None and start.trunk is not None and start.at is not None:
+                yield ("trunks", name, "from"), start
 
     def target(self, ref: ModelRef) -> Place | None:
         """The stage that a reference names; None for checkpoints, and for what is not there."""
@@ -112,9 +126,33 @@ class Scope:
         """Record a warning at the key at `path`."""
         self.diagnostics.warning(code, message, owner_span(self.draft.tree, path), hint=hint)
 
-    def _resolve(self, schedule: Schedule, total: int, per_step: int, path: Path) -> list[int] | None:
+    def _checkpoints(self, name: str, trunk: Trunk, path: Path) -> list[int] | None:
+        run, schedule, parameters = trunk.pretrain, trunk.checkpoints, None
+        if schedule.chinchilla is not None:
+            origin = trunk_origin(self.spec, name)
+            shape = self.spec.trunks[origin].pretrain if origin is not None else None
+            if shape is None or self._is_reported(shape):
+                return None
+            try:
+                parameters = shape_parameters(World(self.draft, self.facts), origin)
+            except UnknownSize as error:
+                where = (*path, "chinchilla")
+                hint = "`tokens` and `fraction` say the same without it"
+                self.error("unknown-size", str(error), where, hint=hint, key=True)
+                return None
+        return self._resolve(schedule, run.total_steps, run.tokens_per_step, path, parameters)
+
+    def _is_reported(self, shape: Pretrain) -> bool:
+        """Whether the model or the tokenizer of a trunk is at fault, so that nothing can be counted."""
+        folder = shape.tokenizer.path if shape.tokenizer is not None else None
+        is_missing = folder is not None and folder not in self.facts.vocabularies
+        return is_missing or shape.model is None or bool(check_model(shape.model, None))
+
+    def _resolve(
+        self, schedule: Schedule, total: int, per_step: int, path: Path, parameters: int | None = None
+    ) -> list[int] | None:
         try:
-            steps = [step for _, step in resolve(schedule, total, per_step).steps]
+            steps = [step for _, step in resolve(schedule, total, per_step, parameters).steps]
         except ScheduleError as error:
             for problem in error.problems:
                 where = (*path, *problem.path)
@@ -128,16 +166,16 @@ class Scope:
     def _keep(self, place: Place, kind: str, body: Trained) -> None:
         path: Path = ("recipes", *place, kind, "keep")
         steps: list[int] | None = []
-        if body.keep is not None and body.keep.tokens is not None:
+        per_step = body.tokens_per_step if isinstance(body, PretrainStage) else None
+        for name in ("tokens", "chinchilla"):
+            if body.keep is None or getattr(body.keep, name) is None or (name == "tokens" and per_step):
+                continue
             unit = "rollouts" if isinstance(body, Grpo) else "optimizer steps"
-            self.error(
-                "bad-value",
-                f"`keep` of a {kind} stage counts {unit}, not tokens",
-                (*path, "tokens"),
-                key=True,
-            )
+            what = name if name == "tokens" else "tokens per parameter"
+            message = f"`keep` of a {kind} stage counts {unit}, not {what}"
+            self.error("bad-value", message, (*path, name), key=True)
             return
         if body.keep is not None:
-            steps = self._resolve(body.keep, body.horizon, 1, path)
+            steps = self._resolve(body.keep, body.horizon, per_step or 1, path)
         if steps is not None:
             self.kept[place] = sorted({*steps, body.horizon})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from exc.compiler.rows import file_configs, judging_config
 from exc.compiler.selection import Branch, seed_of
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Body, Command, Dpo, Grpo, Merge, Sft
+
+FETCH = "fetch"  # the kind of the jobs that bring a model that was made elsewhere
 
 
 def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
@@ -17,9 +21,21 @@ def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
     if isinstance(body, Merge):
         weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
         return {"method": body.method, "weights": list(weights)}
+    if isinstance(body, HubModel | FolderModel):
+        return world.once(("config", id(body)), lambda: published_config(world, body))
     seed = seed_of(world, branch)
     shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
     return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
+
+
+def published_config(world: World, model: HubModel | FolderModel) -> dict[str, Any]:
+    """A model made elsewhere: its files, as they were locked or as they lie in their folder."""
+    if isinstance(model, FolderModel):
+        return {"files": file_configs(world, (model.path,))}
+    locked = world.facts.models.get(model.key)
+    files = [] if locked is None else [asdict(file) for file in locked.files]
+    commit = None if locked is None else locked.commit
+    return {"hub": {"repo": model.repo, "revision": model.revision, "commit": commit, "files": files}}
 
 
 def _shared_config(world: World, body: Body) -> dict[str, Any]:

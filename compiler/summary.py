@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from exc.compiler.data_summary import data_summary
 from exc.compiler.diff import shown
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
@@ -38,6 +39,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "trunks": [_trunk(plan, name, facts) for name, facts in report["trunks"].items()],
         "recipes": _recipes(plan),
         "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
+        "data": data_summary(plan),
         "cost": _costs(plan),
         "chain": _chain(plan),
         "shared": shared[:MOST_SHARED],
@@ -60,25 +62,29 @@ def _names(names: Iterable[str], most: int = 4) -> str:
 
 def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     per_step, total, lr = facts["tokens_per_step"], facts["total_steps"], facts["lr"]
+    start, before = facts.get("start_step", 0), facts["tokens_before"]
     config = plan.job(f"{name}/pretrain/{facts['checkpoints'][-1][1]}").config
     factor = make_schedule(lr)
     rows = [
         {
             "step": step,
-            "tokens": format_tokens(step * per_step, digits=4),
+            "tokens": format_tokens(before + step * per_step, digits=4),
             "share": f"{step / total:.0%}",
-            "learning_rate": f"{lr['peak'] * factor(step - 1):.3g}",
+            "learning_rate": f"{lr['peak'] * factor(start + step - 1):.3g}",
             "asked": asked,
         }
         for asked, step in facts["checkpoints"]
     ]
     weights = sum(source["weight"] for source in config["mixture"])
     mixture = ", ".join(f"{source['weight'] / weights:.0%} {source['name']}" for source in config["mixture"])
-    model = config["model"]
+    origin = f"{config['model'].get('architecture')} from scratch"
+    if "from" in facts:
+        origin = f"from {facts['from']}, behind {format_tokens(before, digits=4)} tokens"
     summary = (
-        f"{model.get('architecture')} from scratch, {format_tokens(total * per_step, digits=4)} tokens "
+        f"{origin}, {format_tokens(total * per_step, digits=4)} tokens "
         f"in {total:,} steps of {config['batch_size']} x {config['sequence_length']}; "
-        f"{lr['shape']} learning rate, {_warmup(lr)}peak {lr['peak']:g}; {config['precision']}; "
+        f"{lr['shape']} learning rate, {_warmup(lr)}peak {lr['peak']:g}"
+        f"{f', counted from step {start:,}' if start else ''}; {config['precision']}; "
         f"mixture by tokens: {mixture}."
     )
     return {"name": name, "summary": summary, "checkpoints": rows}
@@ -104,7 +110,9 @@ def _recipes(plan: Plan) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "where": where,
-                "stages": [_stage(plan, stage, jobs.get((name, stage["name"]))) for stage in stages],
+                "stages": _rounds(
+                    stages, [_stage(plan, stage, jobs.get((name, stage["name"]))) for stage in stages]
+                ),
             }
         )
     return out
@@ -142,9 +150,28 @@ def _stage(plan: Plan, stage: Mapping[str, Any], job: Job | None) -> dict[str, A
         for name, value in fields.items()
         if name not in _ELSEWHERE and value
     ]
-    if len(job.kept) > 1:
-        settings.append(f"keeps: {_steps(job.kept)}")
+    if len(kept := _kept(plan, job)) > 1:
+        settings.append(f"keeps: {_steps(kept)}")
     return {"name": stage["name"], "what": what, "settings": settings}
+
+
+def _rounds(recipe: Iterable[Mapping[str, Any]], stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The stages, with what a later round of a repeated block has in common with the first said once."""
+    first: dict[str, dict[str, Any]] = {}
+    out = []
+    for facts, stage in zip(recipe, stages, strict=True):
+        before = first.setdefault(facts.get("repeats", facts["name"]), stage)
+        if before is not stage and before["settings"] != ["not planned"]:
+            own = [line for line in stage["settings"] if line not in before["settings"]]
+            stage = {**stage, "settings": [f"as `{before['name']}`", *own]}
+        out.append(stage)
+    return out
+
+
+def _kept(plan: Plan, job: Job) -> list[int]:
+    """The steps that a stage keeps; pre-training keeps one in each of the jobs that go on from each other."""
+    before = [need.job for need in job.needs if need.role == "resumes"]
+    return [*(_kept(plan, plan.job(before[0])) if before else []), *job.kept]
 
 
 def _setting(name: str, value: Any) -> str:

@@ -49,9 +49,9 @@ def adopt(plan: Plan, name: str, path: Path, store: Store, said: Statement) -> A
     """Copy a folder into the store as the artifact of a job; `JOB@STEP` names a kept step.
 
     A model folder (or one that holds `model/` and, to resume from, `state/`) for kinds that make models;
-    samples.jsonl, scores.jsonl with problems.jsonl, or documents.jsonl for measurements, with metrics.json where
-    there are more. The folder of an artifact of another store will do. Nothing is written unless all is right.
-    Raises AdoptError, LookupError for an unknown job, and OSError.
+    samples.jsonl, scores.jsonl with problems.jsonl, or documents.jsonl for measurements, with metrics.json
+    where there are more. The folder of an artifact of another store will do. Nothing is written unless all is
+    right. Raises AdoptError, LookupError for an unknown job, and OSError.
     """
     job, step, identity = _target(plan, name)
     label = job.id if step is None else f"{job.id}@{step}"
@@ -77,7 +77,7 @@ def adopt(plan: Plan, name: str, path: Path, store: Store, said: Statement) -> A
 
 
 def _target(plan: Plan, name: str) -> tuple[Job, int | None, str]:
-    """As `named_artifact`, but one of several kept steps has to be named. Raises AdoptError or LookupError."""
+    """As `named_artifact`, but of several kept steps one has to be named. Raises AdoptError, LookupError."""
     job, step, identity = named_artifact(plan, name)
     if len(job.kept) > 1 and not name.endswith(f"@{step}"):
         steps = ", ".join(f"{job.id}@{step}" for step in job.kept)

@@ -103,7 +103,9 @@ def _scores(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) 
         if line["num_samples"] != num_samples or len(drawn.get(problem, ())) != num_samples:
             raise AdoptError(f"{where}: problem {problem} is not scored on {num_samples} samples, as planned")
         if line["num_correct"] != right[problem]:
-            raise AdoptError(f"{where}: num_correct is {line['num_correct']}; scores.jsonl has {right[problem]}")
+            raise AdoptError(
+                f"{where}: num_correct is {line['num_correct']}; scores.jsonl has {right[problem]}"
+            )
     named = {line["problem"] for line in problems}
     if len(named) != len(problems) or named != set(drawn):
         raise AdoptError(f"{problems_path} and {scores_path} are not about the same problems, each once")
@@ -158,7 +160,8 @@ def _lines(path: Path, fields: Mapping[str, type]) -> Iterable[dict[str, Any]]:
             value = line.get(name) if isinstance(line, dict) else None
             if kind is float and type(value) is int:
                 value = line[name] = float(value)
-            if type(value) is not kind or (kind is float and not math.isfinite(value)):
+            infinite = isinstance(value, float) and not math.isfinite(value)
+            if type(value) is not kind or infinite:
                 raise AdoptError(f"{path}:{number}: `{name}` is {value!r}, expected {_WORDS[kind]}")
         yield line
     if not number:

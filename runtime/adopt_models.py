@@ -52,7 +52,9 @@ def _check_config(job: Job, folder: Path, config: Mapping[str, Any]) -> None:
     for key, value in (wanted or {}).items():
         name = "model_type" if key == "architecture" else key
         if config.get(name) != value:
-            raise AdoptError(f"{folder}: {name} is {config.get(name)!r}, and {value!r} in the plan's {job.id}")
+            raise AdoptError(
+                f"{folder}: {name} is {config.get(name)!r}, and {value!r} in the plan's {job.id}"
+            )
 
 
 def _check_names(folder: Path, shapes: Shapes) -> None:
@@ -63,7 +65,8 @@ def _check_names(folder: Path, shapes: Shapes) -> None:
     try:
         described = AutoConfig.from_pretrained(folder, local_files_only=True)
         with torch.device("meta"):
-            model: Any = AutoModelForCausalLM.from_config(described)
+            auto: Any = AutoModelForCausalLM
+            model = auto.from_config(described)
     except Exception as error:  # transformers raises whatever a config makes it stumble over
         raise AdoptError(f"{folder}: transformers makes no model of its config.json: {error}") from None
     expected: Shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -89,9 +92,7 @@ def _parent(job: Job, store: Store) -> tuple[str, Path] | None:
     return None
 
 
-def _check_parent(
-    job: Job, folder: Path, config: Mapping[str, Any], shapes: Shapes, store: Store
-) -> None:
+def _check_parent(job: Job, folder: Path, config: Mapping[str, Any], shapes: Shapes, store: Store) -> None:
     parent = _parent(job, store)
     if parent is None:
         return

@@ -1,7 +1,7 @@
 """Numbers from elsewhere (a published table) for points of a plan, without artifacts behind them.
 
-They lie in the store under adopted/values/<experiment>/, one file a table, and are shown beside what was measured:
-never as a replicate, never in a paired comparison, whose problems they do not have.
+They lie in the store under adopted/values/<experiment>/, one file a table, and are shown beside what was
+measured: never as a replicate, never in a paired comparison, whose problems they do not have.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHARE = re.compile(r"(pass|maj)@\d+|\w+_rate")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One number. `step` is the trunk's, `snapshot` the recipe's (None: its last); `low` and `high` bound it."""
+    """One number. `step` is the trunk's, `snapshot` the recipe's, None for its last."""
 
     trunk: str
     step: int
@@ -104,7 +104,9 @@ def _entries(plan: Plan, store: Store) -> Iterator[tuple[str, AdoptedPoint]]:
             adoption = adoption_from_json(data["adopted"])
             points = [Point(**row) for row in data["points"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder / name} is damaged ({error}); remove it and adopt its table anew") from None
+            raise StoreError(
+                f"{folder / name} is damaged ({error}); remove it and adopt its table anew"
+            ) from None
         for point in points:
             yield name, AdoptedPoint(point, _cell(plan, point) or {}, adoption)
 
@@ -121,7 +123,9 @@ def read_table(plan: Plan, table: Path) -> list[Point]:
     unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
     if lacking or unknown:
         said = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown {', '.join(unknown)}"
-        raise AdoptError(f"{table}: its header {said}; expected {', '.join(REQUIRED)} [, {', '.join(OPTIONAL)}]")
+        raise AdoptError(
+            f"{table}: its header {said}; expected {', '.join(REQUIRED)} [, {', '.join(OPTIONAL)}]"
+        )
     points, faults, seen = [], [], set()
     for line, row in rows:
         try:
@@ -170,9 +174,13 @@ def _check(plan: Plan, point: Point) -> None:
     if _cell(plan, point) is None:
         cells = [cell for cell in plan.report["cells"] if cell["evaluation"] == point.evaluation]
         for name, value in (("trunk", point.trunk), ("recipe", point.recipe)):
-            there = {str(cell[name]) for cell in cells} | ({_arm(cell) for cell in cells} if name == "recipe" else set())
+            there = {str(cell[name]) for cell in cells} | (
+                {_arm(cell) for cell in cells} if name == "recipe" else set()
+            )
             if value not in there:
-                raise ValueError(f"{point.evaluation} is of no {name} `{value}`; {_near(value, sorted(there))}")
+                raise ValueError(
+                    f"{point.evaluation} is of no {name} `{value}`; {_near(value, sorted(there))}"
+                )
         steps = sorted({cell["at"] for cell in cells if cell["trunk"] == point.trunk})
         raise ValueError(f"the plan has no {_named(point)}; its checkpoints: {', '.join(map(str, steps))}")
     values = [value for value in (point.low, point.value, point.high) if value is not None]
@@ -195,10 +203,10 @@ def _cell(plan: Plan, point: Point) -> Mapping[str, Any] | None:
     """The first cell of the plan that is this point."""
     for cell in plan.report.get("cells", ()):
         same = (cell["evaluation"], cell["trunk"], cell["at"]) == (point.evaluation, point.trunk, point.step)
-        if same and point.recipe in (cell["recipe"], _arm(cell)):
-            if cell.get("final", True) if point.snapshot is None else cell.get("step") == point.snapshot:
-                found: Mapping[str, Any] = cell
-                return found
+        here = cell.get("final", True) if point.snapshot is None else cell.get("step") == point.snapshot
+        if same and here and point.recipe in (cell["recipe"], _arm(cell)):
+            found: Mapping[str, Any] = cell
+            return found
     return None
 
 

@@ -1,11 +1,11 @@
 """What is said of a result that was made elsewhere, and of everything that descends from it.
 
-An adopted artifact says so in its artifact.json (`adopted`). A job that reads one, or reads what descends from
-one, records that in its own (`adopted_from`), so that the mark goes as far as the numbers do and no further: an
-artifact made before the adoption, or after the adopted one was removed, does not bear it.
+An adopted artifact says so in its artifact.json (`adopted`). A job that reads one, or reads what descends
+from one, records that in its own (`adopted_from`), so that the mark goes as far as the numbers do and no
+further: an artifact made before the adoption, or after the adopted one was removed, does not bear it.
 
-adopted/<kind>/<identity>.json in the store is an index of the first sort, for questions about many jobs. It is
-written before the artifact; whether the artifact is adopted its own record decides.
+adopted/<kind>/<identity>.json in the store is an index of the first sort, for questions about many jobs. It
+is written before the artifact; whether the artifact is adopted its own record decides.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Adoption:
     def text(self) -> str:
         """One sentence for a footnote."""
         what = self.job or "a number"
-        return f"{what} was made elsewhere and adopted: {self.why} (from {self.origin}, by {self.by}, {self.when[:10]})"
+        source = f"from {self.origin}, by {self.by}, {self.when[:10]}"
+        return f"{what} was made elsewhere and adopted: {self.why} ({source})"
 
 
 def adoption_from_json(data: Mapping[str, Any], artifact: str = "") -> Adoption:

@@ -56,7 +56,7 @@ class Cancelled:
     def to_json(self) -> dict[str, Any]:
         return {
             "stopping": [
-                {"id": job_id, "host": held.owner.host if held.owner else None, "pid": held.owner.pid if held.owner else None}
+                {"id": job_id, "owner": held.owner.to_json() if held.owner else None}
                 for job_id, held in self.stopping.items()
             ],
             "unstarted": list(self.unstarted),
@@ -73,8 +73,10 @@ def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
     present = Present(plan, store)
     open_jobs = [job for job in named if not present.done(job)]
     needed = needed_jobs(plan, present)
-    spared = _spared(open_jobs, needed, present) if wish.recipe or wish.trunk else {}
-    chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word not in ("unneeded", "cancelled")]
+    going = [job for job in needed if states[job.id].word not in ("cancelled", "blocked")]
+    spared = _spared(open_jobs, going, present) if wish.recipe or wish.trunk else {}
+    left_out = ("unneeded", "cancelled")  # nobody runs them as it is
+    chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word not in left_out]
     if chosen:
         ask_to_cancel(store, wish.text(), chosen)
     stopping = {}

@@ -44,7 +44,11 @@ def _pretrain(fields: Fields, step: int | None) -> str:
     model = fields.get("model", {})
     batch, length = int(fields.get("batch_size", 0)), int(fields.get("sequence_length", 0))
     tokens = f", {batch * length * step:,} tokens" if step else ""
-    start = "continued pre-training" if fields.get("continues") else f"pre-training of a {model.get('architecture', '')} model"
+    start = (
+        "continued pre-training"
+        if fields.get("continues")
+        else f"pre-training of a {model.get('architecture', '')} model"
+    )
     return (
         f"{start}, {step or '?'} steps of "
         f"{batch} sequences of {length} tokens{tokens}; learning rate {lr.get('shape', '')} with peak "
@@ -68,7 +72,8 @@ def _grpo(fields: Fields, step: int | None) -> str:
     beta = f", KL weight {args['beta']}" if args.get("beta") else ""
     return (
         f"reinforcement learning with GRPO (TRL), {step or '?'} rollouts of "
-        f"{fields.get('prompts_per_rollout', '?')} prompts x {fields.get('num_generations', '?')} completions, "
+        f"{fields.get('prompts_per_rollout', '?')} prompts x "
+        f"{fields.get('num_generations', '?')} completions, "
         f"{fields.get('updates_per_rollout', 1)} updates on each{rate}{beta}; rewards "
         f"{', '.join(f'{name} {value}' for name, value in fields.get('rewards', {}).items()) or 'as usual'}"
     )
@@ -83,10 +88,26 @@ def _command(fields: Fields, _: int | None) -> str:
     return f"a command of the experiment's author: `{fields.get('run', '')}`"
 
 
+def _dpo(fields: Fields, step: int | None) -> str:
+    args = fields.get("args", {})
+    rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
+    beta = f", beta {args['beta']}" if "beta" in args else ""
+    size = fields.get("batch_size", "?")
+    return f"preference optimization with DPO (TRL), {step or '?'} steps of {size} pairs{rate}{beta}"
+
+
+def _fetch(fields: Fields, _: int | None) -> str:
+    hub = fields.get("hub")
+    commit = f", commit {hub['commit']}" if isinstance(hub, Mapping) and hub.get("commit") else ""
+    return f"a published model, taken as it is{commit}"
+
+
 _WORDS: Mapping[str, Callable[[Fields, int | None], str]] = {
     "pretrain": _pretrain,
     "sft": _sft,
     "grpo": _grpo,
+    "dpo": _dpo,
+    "fetch": _fetch,
     "merge": _merge,
     "command": _command,
 }

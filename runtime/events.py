@@ -51,7 +51,8 @@ class EventWriter:
 class EventTail:
     """Reads what was appended since the last read. Lines that are torn or no events are passed over.
 
-    `last_bytes` is how much of what is there at first is read, by default all; a file that shrinks is read anew.
+    `last_bytes` is how much of what is there at first is read, by default all. A file that shrinks is read
+    anew.
     """
 
     def __init__(self, path: Path, last_bytes: int | None = None) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.plan import Job, Plan
-from exc.runtime.adoption import inherited
 from exc.runtime import trackers
+from exc.runtime.adoption import inherited
 from exc.runtime.attempts import Attempt, Failure, utc_now
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.environment import describe_device, describe_environment, git_commit, prepare_process

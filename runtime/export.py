@@ -1,4 +1,4 @@
-"""`exc export`: a model of a plan as a folder that transformers loads and the hub takes, with card and lineage."""
+"""`exc export`: a model of a plan as a folder that transformers loads and the hub takes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A failed job as a person reads it: class, cause, spec line, the end of its log, and the one command to go on."""
+"""A failed job as a person reads it: class, cause, spec line, the end of its log, the command to go on."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ _MAX_BLOCKED_NAMED = 3
 _LOG_LINES_SHOWN = 5
 _LOG_LINE_SHOWN = 300  # characters, where the width does not say less
 _INDENT = "  "
+_WARNING = re.compile(r"Warning: |^\s*warnings\.warn\(")  # what libraries say among themselves
 
 
 def width_of(console: Console) -> int | None:
@@ -35,7 +37,7 @@ def failure_block(
     *,
     with_log: bool = False,
 ) -> Text:
-    """What to say of a failed job. With `width`, no line is longer, but for paths and commands to be copied."""
+    """What to say of a failed job. With `width`, only paths and commands, to be copied, are longer."""
     text = Text(no_wrap=True)
     text.append("failed", "bold red").append(f" {job_id} ", "bold").append(f"({failure.kind})")
     for line in failure.message.splitlines():
@@ -72,7 +74,8 @@ def _end_of_log(job_id: str, failure: Failure, attempt: Attempt) -> list[str]:
     lines = attempt.read().get("failure", {}).get("log_lines") or []
     said = {f"{job_id}: failed ({failure.kind}): {failure.message}".splitlines()[0]}
     said.update(failure.message.splitlines())
-    return [line for line in lines if line not in said][-_LOG_LINES_SHOWN:]
+    told = [line for line in lines if line not in said and not _WARNING.search(line)]
+    return told[-_LOG_LINES_SHOWN:]
 
 
 def _folded(line: str, width: int | None) -> str:

@@ -16,6 +16,7 @@ _SHELL_SIGNALLED = 128  # a shell gives this plus the signal's number
 _DISK = (errno.ENOSPC, errno.EDQUOT)
 # What libraries written in other languages raise, known by their words alone.
 _DISK_WORDS = ("no space left on device", "disk quota exceeded", "file too large", "file size limit exceeded")
+_TORCH_WORDS = ("inline_container.cc", "pytorchstreamwriter failed writing")  # a file that it could not end
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory", "memoryerror")
 # What a process does to itself.
 _CRASHES = frozenset(
@@ -36,6 +37,9 @@ def classify(error: BaseException) -> Failure:
             return Failure("disk", f"a file grew past the limit on file sizes (`ulimit -f`): {cause}")
         if is_disk(cause):
             return Failure("disk", f"the disk is full: {cause}")
+        if isinstance(cause, RuntimeError) and any(words in str(cause).lower() for words in _TORCH_WORDS):
+            why = "the disk is full, or the limit on file sizes (`ulimit -f`) too low"
+            return Failure("disk", f"torch could not write a file whole: {why}\n{_first_line(cause)}")
         if _is_memory(cause):
             detail = f": {_first_line(cause)}" if str(cause) else ""
             return Failure("out-of-memory", f"memory ran out{detail}")
@@ -72,9 +76,7 @@ def unexplained(code: int, oom: str | None) -> Failure:
         return Failure("error", f"crashed with signal {-code} ({name}), in code that is not Python")
     said = f"killed by signal {-code} ({name}), which exc did not send"
     if code == -signal.SIGKILL:
-        said += (
-            "; if memory ran out the kernel may have done it, but it has not said so where exc can read it"
-        )
+        said += "; where memory runs out the kernel does, but nothing says that it did"
     return Failure("killed", said)
 
 

@@ -1,7 +1,8 @@
 """`exc gc`: remove what no registered plan needs. Looking is apart from removing (`gc_items`).
 
-Everything is looked at again right before it goes, resume state under its own lease. It is renamed into tmp/ and
-then deleted, so that no reader sees half of it; an artifact that a plan was registered for in between is put back.
+Everything is looked at again right before it goes, resume state under its own lease. It is renamed into tmp/
+and then deleted, so that no reader sees half of it; an artifact that a plan was registered for in between is
+put back.
 """
 
 from __future__ import annotations

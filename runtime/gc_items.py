@@ -138,7 +138,9 @@ def _artifact_items(store: Store, needed: Needed, rules: Rules) -> Iterator[Item
         why = artifact_reason(store, needed, f"{kind}/{identity}", rules)
         if why:
             path = store.artifact_path(kind, identity)
-            yield Item("artifact", path, _job_of(path / RECORD, f"{kind}/{identity[:12]}"), size_of(path), why)
+            yield Item(
+                "artifact", path, _job_of(path / RECORD, f"{kind}/{identity[:12]}"), size_of(path), why
+            )
 
 
 def strangers_at_work(store: Store, needed: Needed) -> list[str]:
@@ -261,5 +263,3 @@ def _job_of(record: Path, otherwise: str) -> str:
         return str(data["job"]) + (f"@{step}" if step is not None else "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return otherwise
-
-

@@ -191,7 +191,8 @@ def follow(path: Path, offset: int, goes_on: Callable[[], bool], write: Callable
 def event_line(event: Event) -> str:
     """One event as a line: the time of day in UTC, its word, its fields."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(float(event.get("time", 0))))
-    fields = " ".join(f"{name}={_short(value)}" for name, value in event.items() if name not in ("time", "event"))
+    rest = {name: value for name, value in event.items() if name not in ("time", "event")}
+    fields = " ".join(f"{name}={_short(value)}" for name, value in rest.items())
     return f"{when} {event['event']:<10} {fields}".rstrip()
 
 

@@ -21,7 +21,7 @@ class Policy:
 
     def wait_before(self, retry: int) -> float:
         """Seconds to wait before a retry, counted from 1."""
-        return self.wait_s * 2 ** (retry - 1)
+        return self.wait_s * 2.0 ** (retry - 1)
 
 
 _MEND = "after mending what it names"
@@ -58,6 +58,6 @@ def policy_of(kind: str) -> Policy:
 
 
 def retries_of(kind: str, profile: Mapping[str, Any]) -> int:
-    """How often a run tries a job again after a failure of this class; the profile's `retries` decide first."""
+    """How often a run tries a job again after a failure of this class, by the profile or the table."""
     given = profile.get("retries") or {}
     return int(given.get(kind, policy_of(kind).retries))

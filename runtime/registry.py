@@ -1,8 +1,9 @@
 """Which plans a store works for: plans/<experiment>/<digest>.json, written by `exc submit`.
 
-A registration says which artifacts its plan needs, so that `exc gc` keeps them though the plan folder may lie on a
-machine that it cannot see. One file a plan, written whole and never changed: any number of processes on a shared
-file system may register and read at once. A registration ends with `exc gc --unregister`, never by itself.
+A registration says which artifacts its plan needs, so that `exc gc` keeps them though the plan folder may lie
+on a machine that it cannot see. One file a plan, written whole and never changed: any number of processes on
+a shared file system may register and read at once. A registration ends with `exc gc --unregister`, never by
+itself.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def register(plan: Plan, plan_folder: Path, store: Store) -> bool:
 
 
 def registrations(store: Store) -> list[Registration]:
-    """Every registered plan, sorted. Raises StoreError on one that cannot be read: what it needs is unknown."""
+    """Every registered plan, sorted. Raises StoreError on one that cannot be read: its needs are unknown."""
     found = []
     for experiment in sorted(names(store.root / FOLDER)):
         for name in sorted(registered_names(store, experiment)):
@@ -120,7 +121,7 @@ def registered_names(store: Store, experiment: str) -> list[str]:
 
 
 def unregister(store: Store, entry: Registration) -> None:
-    """Let go of a plan; what only it needs becomes free. The experiment's folder stays: it was registered once."""
+    """Let go of a plan; what only it needs becomes free. The experiment stays known."""
     (store.root / FOLDER / entry.experiment / f"{entry.digest}.json").unlink(missing_ok=True)
 
 
@@ -148,9 +149,7 @@ def _read(data: Mapping[str, Any]) -> Registration:
     jobs = {str(ref): str(job) for ref, job in data["jobs"].items()}
     work = {ref.partition("/")[2]: (ref,) for ref in jobs}
     work.update({key: tuple(refs) for key, refs in data["work"].items()})
-    return Registration(
-        data["experiment"], data["digest"], data["plan"], data["registered"], work, jobs
-    )
+    return Registration(data["experiment"], data["digest"], data["plan"], data["registered"], work, jobs)
 
 
 def _identities(refs: tuple[str, ...]) -> set[str]:

@@ -100,6 +100,7 @@ def _read(path: Path) -> Request | None:
     """A request; None if it was lifted meanwhile or is none."""
     try:
         data = json.loads(path.read_bytes())
-        return Request(path, str(data["what"]), str(data["asked"]), {str(k): str(v) for k, v in data["jobs"].items()})
+        jobs = {str(identity): str(name) for identity, name in data["jobs"].items()}
+        return Request(path, str(data["what"]), str(data["asked"]), jobs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

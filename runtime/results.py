@@ -36,7 +36,7 @@ class ResultRow:
     job: str
     artifact: str
     missing: str  # "" when the score is there
-    adopted: tuple[str, ...] = ()  # what of it was made elsewhere, a sentence each; job and artifact may be ""
+    adopted: tuple[str, ...] = ()  # what of it was made elsewhere, a sentence each
     problems: int | None = None  # behind an adopted number, where it was said
 
     def to_json(self) -> dict[str, Any]:
@@ -78,14 +78,19 @@ def _adopted_rows(plan: Plan, store: Store) -> list[ResultRow]:
     """A row for each number from elsewhere: no job or artifact is behind it."""
     return [
         ResultRow(
-            **{name: entry.cell.get(name) for name in ("trunk", "at", "tokens", "recipe")},
+            trunk=entry.point.trunk,
+            at=entry.point.step,
+            tokens=entry.cell.get("tokens"),
+            recipe=entry.cell["recipe"],
             evaluation=entry.point.evaluation,
             matrix=entry.cell.get("matrix") or {},
             replicate=None,
             step=entry.point.snapshot,
             final=entry.point.snapshot is None,
             metrics={entry.point.metric: entry.point.value},
-            **{"job": "", "artifact": "", "missing": ""},
+            job="",
+            artifact="",
+            missing="",
             adopted=(entry.adoption.text(),),
             problems=entry.point.problems,
         )
@@ -123,7 +128,7 @@ def results_table(rows: Sequence[ResultRow], evaluation: str, metrics: Sequence[
     """One evaluation's rows as a table for a terminal, with the metrics that it is about."""
     mine = [row for row in rows if row.evaluation == evaluation]
     axes = [axis for axis in ("recipe", "step") if any(getattr(row, axis) is not None for row in mine)]
-    table = Table(title=evaluation, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    table = Table(title=Text(evaluation), title_justify="left", box=None, pad_edge=False, header_style="dim")
     for axis in ("model", *axes):
         table.add_column(axis, no_wrap=True)
     for name in metrics:

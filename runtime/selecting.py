@@ -1,7 +1,7 @@
 """Jobs as a person names them: an id, an alias, a unique beginning, a pattern; a recipe or a trunk.
 
-A job's id says where it stands: `trunk/at/recipe/rN/stage`, `trunk/pretrain/step`, with `.evaluation` and so on
-behind. No name of a spec holds a slash, so that an id can be taken apart again.
+A job's id says where it stands: `trunk/at/recipe/rN/stage`, `trunk/pretrain/step`, with `.evaluation` and so
+on behind. No name of a spec holds a slash, so that an id can be taken apart again.
 """
 
 from __future__ import annotations

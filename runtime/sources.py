@@ -25,7 +25,7 @@ def check_sources(config: Mapping[str, Any], root: Path, store: Store) -> None:
     """
     for part in _maps(config):
         for file in part.get("files") or ():
-            if isinstance(file, Mapping) and "sha256" in file:
+            if isinstance(file, Mapping) and "path" in file and "sha256" in file:
                 _check_file(file, root, store)
         if part.get("code") and part.get("target"):
             _check_code(str(part["target"]), str(part["code"]), root)

@@ -113,11 +113,8 @@ def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) 
     if failed:
         console.print()
     if free is not None and free < RESERVE_BYTES:
-        console.print(
-            f"the disk is full: {format_bytes(free, 2)} free where {here(store.root)} is",
-            style="red",
-            highlight=False,
-        )
+        said = f"the disk is full: {format_bytes(free, 2)} free where {here(store.root)} is"
+        console.print(said, style="red", highlight=False, soft_wrap=True)
     for submitter in submitters(store, plan.experiment):
         console.print(submitter.text(), highlight=False, soft_wrap=True)
     if adopted := adopted_jobs(plan, store):

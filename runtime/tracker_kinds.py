@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from exc.runtime.files import write_json
@@ -21,13 +22,11 @@ class TensorBoard:
     """Event files under FOLDER/PROJECT/JOB-ID, with the config beside them; written without torch."""
 
     def __init__(self, setup: RunSetup) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        self._event, self._summary = Event, Summary
+        self._event: Any = import_module("tensorboard.compat.proto.event_pb2").Event
+        self._summary: Any = import_module("tensorboard.compat.proto.summary_pb2").Summary
+        writing: Any = import_module("tensorboard.summary.writer.event_file_writer")
         folder = setup.folder / setup.project / setup.name
-        self._writer: Any = EventFileWriter(str(folder))
+        self._writer: Any = writing.EventFileWriter(str(folder))
         write_json(folder / "config.json", {"tags": setup.tags, "config": setup.config})
 
     def log(self, step: int, values: Mapping[str, float], at: float) -> None:
@@ -44,8 +43,7 @@ class Wandb:
 
     def __init__(self, setup: RunSetup) -> None:
         os.environ["WANDB_SILENT"] = "true"
-        import wandb
-
+        wandb: Any = import_module("wandb")
         mode = setup.settings.get("mode") or os.environ.get("WANDB_MODE") or "offline"
         self._run: Any = wandb.init(
             project=setup.project,
@@ -73,10 +71,8 @@ class Trackio:
 
     def __init__(self, setup: RunSetup) -> None:
         os.environ["TRACKIO_DIR"] = str(setup.folder)
-        import trackio
-
-        self._trackio: Any = trackio
-        trackio.init(
+        self._trackio: Any = import_module("trackio")
+        self._trackio.init(
             project=setup.project,
             # trackio knows a run by its name alone.
             name=f"{setup.name} {setup.run_id[:8]}",

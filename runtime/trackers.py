@@ -16,9 +16,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ _LOOK_S = 1.0
 _WAIT_S = 20.0  # for the process, where its end would be that of everything the job started
 _NICE = 10
 _ENDS = frozenset({"done", "stopped", "failed"})
+_OWN = {"wandb": ""}  # it makes a folder of its name itself
 _NO_MEASURES = frozenset({"time", "event", "step", "total", "resumed"})
 
 
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.nice(_NICE)
     attempt = Attempt(Path(folder))
     setup = json.loads((attempt.path / SETUP).read_bytes())
-    place = Path(setup["store"]) / FOLDER / setup["run_id"]
+    place = Path(setup["store"]) / FOLDER / "runs" / setup["run_id"]
     place.mkdir(parents=True, exist_ok=True)
     while not isinstance(lease := acquire(place, setup["name"]), Lease):
         time.sleep(_LOOK_S)  # an earlier attempt's process is still at it
@@ -152,7 +154,7 @@ class Feed:
         self._sent: dict[str, int] = _read_sent(place)
         self._trackers: dict[str, Tracker] = {}
         for settings in setup["trackers"]:
-            self._guard(settings["name"], lambda settings=settings: self._open(settings))
+            self._guard(settings["name"], partial(self._open, settings))
 
     def run(self) -> None:
         for tail in self._older():
@@ -174,7 +176,7 @@ class Feed:
 
         name = settings["name"]
         folder = settings.get("folder")
-        root = Path(self._setup["store"]) / FOLDER / name
+        root = Path(self._setup["store"]) / FOLDER / _OWN.get(name, name)
         self._trackers[name] = open_tracker(
             RunSetup(
                 self._setup["run_id"],
@@ -201,12 +203,12 @@ class Feed:
                 continue
             for name, tracker in list(self._trackers.items()):
                 if step > self._sent.get(name, -1):
-                    self._guard(name, lambda t=tracker, s=step, v=values, e=event: t.log(s, v, e["time"]))  # type: ignore[misc]
+                    self._guard(name, partial(tracker.log, step, values, float(event["time"])))
                     self._sent[name] = step
         if sent != self._sent:
             write_json(self._place / SENT, self._sent)
 
-    def _guard(self, name: str, act: Any) -> None:
+    def _guard(self, name: str, act: Callable[[], None]) -> None:
         """Do something with a tracker; one that raises is said once, and left out from then on."""
         try:
             act()

@@ -1,4 +1,4 @@
-"""`exc watch` on a terminal: frames drawn over each other on a screen of their own, until there is no more to see."""
+"""`exc watch` on a terminal: frame over frame, on a screen of their own, until there is no more to see."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def watch_live(watch: Watch, plan_folder: Path, console: Console, *, interval_s:
             ended = not keep and over(frame)
             if ended:
                 break
-            due = began + max(interval_s, 2 * (time.monotonic() - began))  # a slow store is not asked all the time
+            # A slow store is not asked all the time.
+            due = began + max(interval_s, 2 * (time.monotonic() - began))
             size: tuple[int, int] | None = None
             while (left := due - time.monotonic()) > 0:
                 if size != (size := console.size):  # also when the window has changed meanwhile

@@ -41,7 +41,7 @@ def frame_lines(
     head = _head(frame, plan_folder, width)
     sections = [
         _Section(_running_rows(frame.running, width), 1, 2),
-        _Section(_class_rows(frame.classes, width), 1, 4),
+        _Section(_class_rows(frame.classes, width), 1, (height or _UNLIMITED) // 3),
         _Section(_failed_rows(frame.failed, width), 1, 2),
     ]
     shown = [section for section in sections if section.rows]
@@ -94,8 +94,8 @@ def _head(frame: Frame, plan_folder: Path, width: int) -> list[Text]:
             use.append(f"{name} {used}/{given}  " if given else f"{name} {used}  ")
     who = "; ".join(one.text() for one in frame.submitters)
     if not who and not frame.all_done:
-        who = "nobody submits it" if not frame.running else "run by hand"
-        use.append(who).append(f"; to go on: {plan_command('submit', plan_folder)}" if not frame.running else "")
+        command = plan_command("submit", plan_folder)
+        use.append("run by hand" if frame.running else f"nobody submits it; to go on: {command}")
     else:
         use.append(who)
     second = lines([[end, use]], [Column(), Column(flexible=True)], width)[0]
@@ -152,7 +152,8 @@ def _running_rows(rows: Sequence[RunningRow], width: int) -> list[Text]:
     if not any(row[6].plain for row in table[1:]):
         table[0][6] = Text()
     right = Column(right=True)
-    return lines(table, [Column(flexible=True, middle=True), right, right, right, Column(), Column(), right], width)
+    name = Column(flexible=True, middle=True)
+    return lines(table, [name, right, right, right, Column(), Column(), right], width)
 
 
 def _measure(row: RunningRow) -> str:

@@ -1,7 +1,7 @@
-"""References to entries with a matrix become references to their cells. Runs on the shaped tree, before `like`.
+"""References to entries with a matrix become references to their cells, on the shaped tree, before `like`.
 
-In a list of names, the entry's name means all its cells, `name[k=v]` those with that value. Where one thing is
-meant, it is the one cell that agrees with the reader's own cell on every axis that both have.
+In a list of names, the entry's name means all its cells, and `name[k=v]` those with that value. Where one
+thing is meant, it is the one cell that agrees with the reader's own cell on every axis that both have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from exc.spec.nodes import Mapping, Node, Scalar, Sequence, plain
 from exc.spec.scalars import Plain
 
 # Keys under which one name of an entry stands, and keys under which a list of them does.
-SINGLE = {"task": "tasks", "data": "data", "recipe": "recipes", "trunk": "trunks", "evaluation": "evaluations"}
+SINGLE = {
+    "task": "tasks",
+    "data": "data",
+    "recipe": "recipes",
+    "trunk": "trunks",
+    "evaluation": "evaluations",
+}
 LISTS = {"trunks": "trunks", "recipes": "recipes"}
 # Keys below which the words are the user's own.
 _FREE = frozenset({"args", "model", "columns", "where"})
@@ -151,7 +157,7 @@ class _Resolver:
         ]
         if len(agreeing) == 1:
             return agreeing[0]
-        self._ambiguous(text, found if not agreeing else agreeing, bool(agreeing), shared, span)
+        self._ambiguous(text, agreeing or found, bool(agreeing), shared, span)
         return (agreeing or found)[0]  # so that nothing more is said of this reference
 
     def _ambiguous(self, text: str, names: list[str], several: bool, shared: list[str], span: Span) -> None:
@@ -185,7 +191,10 @@ class _Resolver:
             at = node.keys["a" if "a" in {slot.side for slot in slots} else "b"]
             names = [name for slot in slots for name, _ in slot.cells]
             self.diagnostics.error(
-                "ambiguous-cell", "no cells of the two sides agree on the axes that both have", at, expected=one_of(names)
+                "ambiguous-cell",
+                "no cells of the two sides agree on the axes that both have",
+                at,
+                expected=one_of(names),
             )
             return []
         return list(unlike or made[:1])

@@ -113,7 +113,7 @@ class Table:
         return self._by_base.get((section, base), [])
 
     def named(self, section: str, text: str) -> tuple[list[str], frozenset[str]]:
-        """The cells that `name` or `name[k=v]` means, and the axes that it says; none where it means no cell."""
+        """The cells that `name` or `name[k=v]` means, none if it means no cell; and the axes that it says."""
         parts = split_name(text)
         if parts is None:
             return [], frozenset()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exc.spec.check_best import check_best
 from exc.spec.context import Context
+from exc.spec.diagnostics import one_of
 from exc.spec.nodes import Mapping, Path, Scalar, plain
 from exc.spec.recipes import STAGE_KINDS
 
@@ -53,6 +54,11 @@ def _check_stage(ctx: Context, path: Path, recipe: str) -> None:
     names = stage_names(ctx, recipe)
     stage = ctx.text(*path, "stage")
     if stage is not None and stage not in names:
+        rounds = [name for name, repeated in zip(names, _repeated(ctx, recipe), strict=True) if repeated == stage]
+        if rounds:
+            message = f"`{stage}` is repeated in `{recipe}`, so it is {len(rounds)} stages"
+            ctx.error("unknown-reference", message, (*path, "stage"), one_of(rounds))
+            return
         ctx.unknown("stage", stage, (*path, "stage"), names, owner=recipe)
         return
     index = names.index(stage) if stage is not None else len(names) - 1
@@ -70,6 +76,11 @@ def _check_stage(ctx: Context, path: Path, recipe: str) -> None:
 def stage_names(ctx: Context, recipe: str) -> list[str]:
     """The names of a recipe's stages, in order; an unreadable stage is called ""."""
     return [ctx.text("recipes", recipe, index, "name") or "" for index in ctx.indices("recipes", recipe)]
+
+
+def _repeated(ctx: Context, recipe: str) -> list[str | None]:
+    """For each stage of a recipe, its name without the number of a round, if it has one."""
+    return [ctx.text("recipes", recipe, index, "repeats") for index in ctx.indices("recipes", recipe)]
 
 
 def stage_kind(ctx: Context, place: Place) -> str | None:

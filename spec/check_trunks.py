@@ -6,6 +6,7 @@ from exc.spec.architectures import check_model
 from exc.spec.context import Context
 from exc.spec.nodes import Mapping, Path, plain
 from exc.spec.places import span_node
+from exc.spec.recipes import Stage
 from exc.spec.trunks import Pretrain, Trunk
 from exc.spec.units import format_tokens
 
@@ -16,13 +17,19 @@ MAX_SEED = 2**32 - 1  # the most that every library takes
 
 
 def check_trunks(ctx: Context) -> None:
-    for name in ctx.names("trunks"):
-        path: Path = ("trunks", name, "pretrain")
+    """Check all pre-training: that of trunks, and that which is a stage."""
+    stages = [("recipes", recipe, i) for recipe in ctx.names("recipes") for i in ctx.indices("recipes", recipe)]
+    for owner in (*(("trunks", name) for name in ctx.names("trunks")), *stages):
+        path: Path = (*owner, "pretrain")
         for source in ctx.names(*path, "data"):
             ctx.refer("data", (*path, "data", source), key=True)
-        _check_model(ctx, path)
+        if owner[0] == "trunks" and ctx.node(*owner, "from") is None:
+            _check_model(ctx, path)
     for trunk_path, trunk in ctx.models(Trunk):
         _check_pretrain(ctx, (*trunk_path, "pretrain"), trunk.pretrain)
+    for stage_path, stage in ctx.models(Stage):
+        if stage.pretrain is not None:
+            _check_pretrain(ctx, (*stage_path, "pretrain"), stage.pretrain)
 
 
 def _check_model(ctx: Context, path: Path) -> None:
@@ -82,6 +89,8 @@ def _check_schedule(ctx: Context, path: Path, pretrain: Pretrain) -> None:
         if schedule.shape == "constant":
             message = "`decay` belongs to `wsd`; `constant` never falls"
         ctx.error("bad-value", message, (*where, "decay"), key=True)
+    elif pretrain.continues.schedule == "continue":
+        return  # its lengths are not of this run alone, and are checked where the runs before it are known
     elif schedule.warmup > pretrain.tokens:
         ctx.error(
             "bad-value", "the warmup is longer than the run", (*where, "warmup"), f"at most {total} tokens"

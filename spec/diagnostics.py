@@ -49,6 +49,12 @@ class CellSpan(Span):
     num_cells: int  # of that entry
     use: Span | None = None  # the `$axis` that takes the value which stands here
 
+    def around(self, span: Span) -> CellSpan:
+        """Another place, in the same cell as this one."""
+        use = span.use if isinstance(span, CellSpan) else None
+        place = (span.file, span.line, span.column, span.end_line, span.end_column)
+        return CellSpan(*place, self.base, self.cell, self.num_cells, use)
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -134,7 +140,7 @@ class Diagnostics:
 
         What several cells of a matrix share is one finding, which says the cells unless it is all of them.
         """
-        return tuple(sorted(_of_rounds(_folded(self._found), self.numbered), key=_place))
+        return tuple(sorted(_of_rounds(dict.fromkeys(_folded(self._found)), self.numbered), key=_place))
 
     @property
     def num_errors(self) -> int:

@@ -124,9 +124,9 @@ class Spec(Model):
     description: str = Field(default="", description="what it is about, for readers of the plan")
     extends: tuple[str, ...] = Field(
         default=(),
-        description="files that this one changes, relative to it; maps merge deep, later files and then the spec "
-        "itself win, `null` deletes, lists replace. Paths of data and Python modules count from the spec's folder "
-        "in every one of them, as if their text stood in the spec",
+        description="files that this one changes, relative to it; maps merge deep, later files and then the "
+        "spec itself win, `null` deletes, lists replace. Paths of data and Python modules count from the "
+        "spec's folder in every one of them, as if their text stood in the spec",
     )
     seed: int = Field(default=0, ge=0, strict=True, description="the root that every other seed comes from")
     data: dict[Name, Data] = Field(default_factory=dict, description="sources of rows")
@@ -166,7 +166,7 @@ class Experiment:
         return span_at(self.tree, path, key=key)
 
     def where(self, *path: str | int) -> str:
-        """`file:line:column` of the key at `path`, the file as seen from the spec's folder: the same anywhere."""
+        """`file:line:column` of the key at `path`; the file as seen from the spec's folder."""
         span = self.span(*path, key=True)
         folder = self.file.rpartition("/")[0]
         return f"{span.file.removeprefix(f'{folder}/') if folder else span.file}:{span.line}:{span.column}"

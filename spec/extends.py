@@ -79,7 +79,10 @@ class _Reader:
         for item in items:
             if item not in names:
                 self.diagnostics.error(
-                    "wrong-type", f"`{KEY}` names {'nothing' if is_null(item) else found(item)}", item.span, expected="a file, or a list of files"
+                    "wrong-type",
+                    f"`{KEY}` names {'nothing' if is_null(item) else found(item)}",
+                    item.span,
+                    expected="a file, or a list of files",
                 )
         return names if len(names) == len(items) else None
 

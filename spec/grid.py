@@ -8,7 +8,7 @@ from math import prod
 
 from exc.spec.base import NAME
 from exc.spec.cells import labels, same
-from exc.spec.diagnostics import Diagnostics, Label, Span, one_of
+from exc.spec.diagnostics import Diagnostics, Label, Span
 from exc.spec.expected import found
 from exc.spec.model_errors import name_fault, unknown_key
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence

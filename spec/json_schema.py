@@ -1,8 +1,8 @@
 """JSON Schema (draft-07) of the spec and of profiles.yaml, for editors and other programs.
 
-Made from the models, with what they do not say in `schema_forms.py`. Two trees stand over each other: one says
-what may be written, the other (`Needs.*`) what must not be left out, so that a copy (`like`) and a file that goes
-on from others (`extends`) may leave out anything. Alternatives are told apart by type or by a key, never by
+Made from the models, with what they do not say in `schema_forms.py`. Two trees stand over each other: one
+says what may be written, the other (`Needs.*`) what must not be left out, so that a copy (`like`) and a file
+that goes on from others (`extends`) may leave out anything. Alternatives are told apart by type or by a key, never by
 `oneOf`: an editor then says what is wrong with the alternative that was meant. `errorMessage`, `doNotSuggest`
 and `markdownDescription` are read by the YAML language server and ignored by validators.
 """
@@ -94,7 +94,11 @@ class _Writer:
     def model(self, model: type[BaseModel]) -> Schema:
         """What may stand where a model is read."""
         name = self.shape(model)
-        short = SHORT_FORMS.get(model.__name__, ())
+        fields = _fields(model)
+        short = [
+            self._field(model, form, fields[form]) if isinstance(form, str) else form
+            for form in SHORT_FORMS.get(model.__name__, ())
+        ]
         ref: Schema = {"$ref": f"#/definitions/{name}"}
         return one_of_forms([ref, *short]) if short else ref
 

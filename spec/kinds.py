@@ -48,13 +48,14 @@ def check_kind(
         return False
     if len(given) > 1:
         first, second = node.keys[given[0]], node.keys[given[1]]
+        hint = f"to replace what `{first.file}` says, write `{given[0]}: null` beside it"
         merged = first.file != second.file
         diagnostics.error(
             "bad-value",
             f"`{given[0]}` and `{given[1]}` are both given",
             second,
             expected=f"only {one_of(kinds)}",
-            hint=f"to replace what `{first.file}` says, write `{given[0]}: null` beside it" if merged else None,
+            hint=hint if merged else None,
             labels=[Label(first, "in a file that this one extends")] if merged else (),
         )
     elif not given and not failed and not _stands_for_kind(node, model):

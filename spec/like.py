@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exc.spec.cells import split_stage
-from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
+from exc.spec.diagnostics import CellSpan, Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
 from exc.spec.recipes import STAGE_KINDS
@@ -117,7 +117,10 @@ class _Copier:
         if source is None:
             self.failed.add(path)
             return own
-        return self._merged((*path, *inner), _without(source, self._left(path, inner)), own)
+        copy = _without(source, self._left(path, inner))
+        if isinstance(own.span, CellSpan):  # what is wrong with the copy may be so in this cell alone
+            copy = _in_cell(copy, own.span)
+        return self._merged((*path, *inner), copy, own)
 
     def _left(self, path: Path, inner: Path) -> frozenset[str]:
         """The keys that do not go with a copy."""
@@ -140,7 +143,15 @@ class _Copier:
         if target is None and self._is_lost(like.value):
             return None
         if target is None:
-            self._unknown(like, inner, [name for name, entry in names.items() if entry != path])
+            self._unknown(
+                like,
+                inner,
+                [
+                    name
+                    for name, entry in names.items()
+                    if entry != path and not self._is_numbered(name, entry)
+                ],
+            )
             return None
         if target in self.open:
             self._cycle(target, names)
@@ -204,6 +215,12 @@ class _Copier:
             self._like_of(target).span,
             hint="write one of them out",
         )
+
+    def _is_numbered(self, name: str, path: Path) -> bool:
+        """Whether this is the name of one round of a repeated stage, which has one without the number, too."""
+        stage = self._node(path)
+        is_repeated = isinstance(stage, Mapping) and "repeats" in stage.entries
+        return is_repeated and not name.endswith(f".{plain(stage.entries['repeats'])}")
 
     def _is_later_round(self, path: Path) -> bool:
         """Whether this is a repeated stage, and not of the first round, which says the same."""
@@ -277,6 +294,23 @@ def _is_merged_deep(path: Path, key: str) -> bool:
     if path[0] == "evaluations":
         return len(path) == 2 and key in EVALUATION_KINDS
     return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
+
+
+def _in_cell(node: Mapping, cell: CellSpan) -> Mapping:
+    """The copy, with its places as those of the cell that it is put into."""
+
+    def put(node: Node) -> Node:
+        span = cell.around(node.span)
+        if isinstance(node, Scalar):
+            return Scalar(node.value, span, node.raw, node.quoted)
+        if isinstance(node, Sequence):
+            return Sequence([put(item) for item in node.items], span)
+        entries = {key: put(value) for key, value in node.entries.items()}
+        return Mapping(entries, {key: cell.around(where) for key, where in node.keys.items()}, span)
+
+    copied = put(node)
+    assert isinstance(copied, Mapping)
+    return copied
 
 
 def _without(node: Mapping, keys: frozenset[str] | set[str]) -> Mapping:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from exc.spec.base import NAME, RESERVED
+from exc.spec.cells import SECTIONS
 from exc.spec.data import Column
 from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
 from exc.spec.expected import arms, bare, describe, field_annotation, form, form_of, found, is_model, keys_of
@@ -161,7 +162,10 @@ def _diagnose(item: Any, place: _Place, root: Node, path: Path) -> Diagnostic:
     if item["type"] == "extra_forbidden":
         valid = keys_of(place.owner) if place.owner else []
         key = str(path[-1])
-        return unknown_key(key, valid, span_at(root, path, key=True), key_hint(place.owner, key))
+        hint = key_hint(place.owner, key)
+        if hint is None and len(path) == 3 and path[0] in SECTIONS:  # `matrix` is gone from the tree by now
+            hint = did_you_mean(key, ["matrix"])
+        return unknown_key(key, valid, span_at(root, path, key=True), hint)
     if item["type"] == "missing":
         return missing_key(root, path, describe(place.annotation))
     span, name = value_span(root, path), name_of(written(root, path))

@@ -21,6 +21,7 @@ Kind = Literal[
     "dpo",
     "merge",
     "select",
+    "fetch",
     "command",
     "sample",
     "score",
@@ -68,14 +69,16 @@ class Resources(Model):
 
 
 class Tracker(Model):
-    """Where a training job's measures are shown as it runs. It changes no result, and its failure stops no job."""
+    """Where a training job's measures are shown as it runs. It changes no result, and can stop no job."""
 
     SHORT: ClassVar[str] = "the name of a tracker"
 
-    name: Literal["tensorboard", "trackio", "wandb"] = Field(description="its package must be there where jobs run")
+    name: Literal["tensorboard", "trackio", "wandb"] = Field(
+        description="its package must be there where jobs run"
+    )
     project: str | None = Field(default=None, description="by default the experiment's name")
     folder: str | None = Field(
-        default=None, description="relative to the spec's folder; by default `trackers/NAME` in the store"
+        default=None, description="relative to the spec's folder; by default in the store, under `trackers`"
     )
     mode: Literal["offline", "online"] | None = Field(
         default=None, description="of wandb; by default WANDB_MODE of where jobs run, else offline"
@@ -87,11 +90,6 @@ class Tracker(Model):
     def _short(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _wandb_alone(self) -> Tracker:
-        if self.name != "wandb" and (self.mode or self.entity):
-            raise ValueError("`mode` and `entity` are settings of wandb")
-        return self
 
 
 class Profile(Model):
@@ -113,7 +111,7 @@ class Profile(Model):
     )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
     trackers: tuple[Tracker, ...] = Field(
-        default=(), description="tensorboard, trackio, wandb: fed while training jobs run; never part of identity"
+        default=(), description="what is fed with the measures of training jobs; never part of identity"
     )
     resources: tuple[Resources, ...] = Field(default=(), description="what jobs get; 1 CPU each by default")
 

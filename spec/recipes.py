@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from exc.spec.base import Bool, Float, Fraction, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.trunks import Pretrain
 
-STAGE_KINDS = ("sft", "grpo", "dpo", "pretrain", "merge", "command")
+STAGE_KINDS = ("sft", "grpo", "dpo", "pretrain", "merge", "command", "hub", "folder")
 
 
 class Lora(Model):
@@ -124,7 +125,7 @@ class Command(Model):
     )
 
 
-Body = Sft | Grpo | Dpo | PretrainStage | Merge | Command
+Body = Sft | Grpo | Dpo | PretrainStage | Merge | Command | HubModel | FolderModel
 Trained = Sft | Grpo | Dpo | PretrainStage  # those that train in steps, some of which are kept
 
 
@@ -148,6 +149,8 @@ class Stage(Model):
     pretrain: PretrainStage | None = Field(default=None, description="more pre-training")
     merge: Merge | None = Field(default=None, description="a mean of models")
     command: Command | None = Field(default=None, description="your own")
+    hub: HubModel | None = Field(default=None, description="a model that others published: nothing is trained")
+    folder: FolderModel | None = Field(default=None, description="a model in a folder: nothing is trained")
 
     @property
     def kind(self) -> str:

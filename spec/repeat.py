@@ -113,16 +113,6 @@ def rounds_of(recipe: str, stages: list[Node], rounds: int, diagnostics: Diagnos
     """The stages of a block, in the models' shape, once for each round."""
     names = {name for stage in stages if (name := _name_of(stage)) is not None}
     diagnostics.numbered |= names
-    first: dict[str, Span] = {}
-    for stage in stages:
-        name = _name_of(stage)
-        if name is None or not isinstance(stage, Mapping):
-            continue
-        if name in first:
-            message = f"the repeated block has two stages `{name}`"
-            label = Label(first[name], "first given here")
-            diagnostics.error("duplicate-key", message, stage.keys[NAME_KEY], labels=[label])
-        first.setdefault(name, stage.keys[NAME_KEY])
     own = {recipe, (split_name(recipe) or (recipe, {}))[0]}
     for number in range(1, rounds + 1):
         for stage in stages:

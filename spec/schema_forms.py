@@ -1,7 +1,7 @@
 """What a spec may hold that the models do not say: the short forms, and keys that only the loader reads.
 
-Everything else of the JSON Schema follows from the models. Models are named here, not imported: a name that no
-model has is a mistake, and so is a model with a short form that is not here; both fail a test.
+Everything else of the JSON Schema follows from the models. Models are named here, not imported: a name that
+no model has is a mistake, and so is a model with a short form that is not here; both fail a test.
 """
 
 from __future__ import annotations
@@ -36,15 +36,20 @@ def listed(item: Schema) -> Schema:
 _VALUE: Schema = {"type": ["string", "number", "boolean"]}
 _STEPS = listed(whole(1))
 
-# Model -> what may stand in place of its mapping.
-SHORT_FORMS: dict[str, tuple[Schema, ...]] = {
+# Model -> what may stand in place of its mapping; a text is the key whose value may stand alone.
+SHORT_FORMS: dict[str, tuple[Schema | str, ...]] = {
     "At": (_STEPS,),
     "Column": (TEXT,),
     "Condition": (_VALUE, listed(_VALUE)),
     "Fewshot": (whole(0),),
+    "FolderModel": ("path",),
+    "FolderRun": ("path",),
+    "HubModel": ("repo",),
+    "HubRun": ("repo",),
     "ModelRef": (TEXT,),
     "Pairs": (whole(1),),
     "Schedule": (_STEPS,),
+    "Tracker": ("name",),
 }
 
 # (model, key) -> what may stand there beside what the model says.
@@ -90,6 +95,7 @@ MATRIX: Schema = {
             "type": "object",
             "description": "axes that go together, value by value",
             "additionalProperties": _VALUES,
+            "minProperties": 1,
         },
         "include": {**listed(_CELL), "description": "cells to add"},
         "exclude": {**listed(_CELL), "description": "cells to leave out"},

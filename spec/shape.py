@@ -143,6 +143,16 @@ def _replicates(node: Node) -> Node:
     return _items(_keys(on=_selector))(node)
 
 
+def _hub(node: Node) -> Node:
+    """`owner/name` -> `{repo: owner/name}`."""
+    return wrap("repo", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
+def _folder(node: Node) -> Node:
+    """`models/a` -> `{path: models/a}`."""
+    return wrap("path", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
 _STAGE = {
     "from": reference,
     "sft": _keys(keep=schedule),
@@ -151,6 +161,8 @@ _STAGE = {
     "pretrain": _keys(keep=schedule),
     "merge": _keys(of=_items(reference)),
     "command": _lists("files"),
+    "hub": _hub,
+    "folder": _folder,
 }
 
 

@@ -33,7 +33,10 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{_RATE}, as `warmup`, in tokens", "warmup warmup_steps warmup_tokens warmup_ratio"),
         (f"{_RATE}, as `shape`", "lr_scheduler lr_scheduler_type"),
         (f"{_RATE}, as `floor`, a share of the peak", "min_lr min_lr_ratio"),
-        ("write `tokens`: a run is as long as the tokens it reads", "steps max_steps epochs num_epochs max_tokens"),
+        (
+            "write `tokens`: a run is as long as the tokens it reads",
+            "steps max_steps epochs num_epochs max_tokens",
+        ),
         ("write `sequence_length`", "seq_len seq_length sequence_len block_size context_length cutoff_len"),
         ("write `batch_size`, over all devices", "global_batch_size train_batch_size"),
         (
@@ -65,9 +68,7 @@ def foreign_stage_keys(model: type[BaseModel], known: Iterable[str]) -> dict[str
     if model.__name__ in _KINDS:
         names += [*RENAMED, *FOREIGN, *ELSEWHERE]
     hints = {name: key_hint(model, name) for name in names if name not in set(known)}
-    return {
-        name: f"there is no key `{name}` here: {hint}" for name, hint in hints.items() if hint is not None
-    }
+    return {name: hint for name, hint in hints.items() if hint is not None}
 
 
 def key_hint(model: type[BaseModel] | None, key: str) -> str | None:

@@ -44,7 +44,7 @@ class Validated:
     """What of a spec is valid, or would be without the values at fault.
 
     `entries` has the models by path; `broken` the paths of entries of which something was reported;
-    `reported` the places of numbers that nothing can hold.
+    `reported` the places of numbers that nothing can hold; `failed` the entries that could not be copied.
     """
 
     root: Mapping
@@ -52,6 +52,8 @@ class Validated:
     broken: frozenset[Path]
     reported: frozenset[Span]
     draft: Spec
+    failed: frozenset[Path] = frozenset()
+    sources: Map[Path, Path] = field(default_factory=dict)  # entry -> the entry that it is a copy of
 
 
 def validate(
@@ -97,7 +99,8 @@ class _Validator:
         for path in self._listed(("report", "contrasts")):
             self._entry(Contrast, path)
         draft = self._draft()
-        return Validated(self.root, self.entries, frozenset(self.broken), frozenset(self.reported), draft)
+        broken, reported = frozenset(self.broken), frozenset(self.reported)
+        return Validated(self.root, self.entries, broken, reported, draft, self.failed, self.sources)
 
     def _named(self, section: str) -> list[str]:
         """The names of a section's entries, which are checked."""

@@ -87,3 +87,32 @@ def test_a_task_over_text(root: Path) -> None:
 def test_rows_that_cannot_be_read_are_left_to_their_job(root: Path, text: str) -> None:
     (root / "train.jsonl").write_text(text, encoding="latin-1")
     assert findings(root) == []
+
+
+DERIVED = """  few: {data: train, where: {levle: 3}, group_by: qestion}
+  pairs: {data: train, pairs: 1}
+  rated: {samples: {from: base, task: arith, num_samples: 2, max_new_tokens: 8}}
+  hard: {data: rated, where: {num_corect: {max: 1}, question: {not: x}, demonstrations: a}, pairs: 1}
+  last: {data: hard, where: {chosen: a, wrong: b, share_correct: {min: 0}}}
+"""
+
+
+def test_what_transforms_read_of_files_of_samples_and_of_what_was_made_of_them(root: Path) -> None:
+    found = findings(root, ("  train: {jsonl: train.jsonl}\n", "  train: {jsonl: train.jsonl}\n" + DERIVED))
+    assert [line.split(" missing-column ")[1] for line in found if " missing-column " in line] == [
+        "`train.jsonl` has no column `levle` None",
+        "`train.jsonl` has no column `qestion` did you mean `question`?",
+        "`train.jsonl` has no column `wrong`, which pairs are made of None",
+        "`rated` has no column `num_corect` did you mean `num_correct`?",
+        "`hard` has no column `wrong` None",
+    ]
+
+
+def test_what_dpo_reads(root: Path) -> None:
+    dpo = "recipes:\n  dpo:\n    - dpo: {dpo: {task: arith, batch_size: 8, max_steps: 2}}\n"
+    text = BASE[BASE.index("recipes:") :]
+    found = findings(root, (text, dpo + "\n".join(text.split("\n")[3:])))
+    assert [line.split(" missing-column ")[1].split(" name ")[0] for line in found] == [
+        "`train.jsonl` has no column `chosen`, which dpo trains on",
+        "`train.jsonl` has no column `rejected`, which dpo trains on",
+    ]

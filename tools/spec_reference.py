@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from exc.spec.check_selection import WARNINGS
 from exc.spec.codes import CODES
-from exc.spec.data import Column, Data, Rewards, Split, Task
+from exc.spec.data import Column, Condition, Data, Pairs, Rewards, Samples, Split, Task
 from exc.spec.expected import arms, bare, describe, field_annotation, is_model
 from exc.spec.experiment import (
     BitsPerByte,
@@ -90,7 +90,7 @@ class Part:
 
 PARTS = (
     Part("The top level", Spec),
-    Part("Data", Data),
+    Part("Data", Data, {"A condition": Condition, "Pairs": Pairs, "Samples of a model": Samples}),
     Part("Tasks", Task, {"A split": Split, "A column": Column, "Rewards": Rewards}),
     Part(
         "Trunks",

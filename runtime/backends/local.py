@@ -100,6 +100,7 @@ class LocalRun:
         self._no_room: set[str] = set()  # jobs that the last look at the queue found no disk space for
         self._requests = Cancelled(store)
         self._looked = -_REQUESTS_S
+        self._news = False  # whether the queue has not been told of the last requests
         self._asked = 0  # how often someone asked for the end
         self._answered = 0  # how many of these were passed on
         self._outcome = Outcome()
@@ -155,6 +156,9 @@ class LocalRun:
                 self._queue.take(job)
                 self._finished(job, 0.0, elsewhere=True)
                 return self._start()
+            if self._is_cancelled(job):
+                self._cancelled(job)
+                continue
             held = holder(self._store.work_path(job.work_key))
             if held is not None:
                 self._queue.take(job)
@@ -322,17 +326,17 @@ class LocalRun:
         if time.monotonic() - self._looked < _REQUESTS_S:
             return
         self._looked = time.monotonic()
-        if not self._requests.look():
-            return
+        self._news = self._requests.look() or self._news
         for running in self._running.values():
             if running.job.identity in self._requests:
                 running.process.signal(signal.SIGUSR2)  # which said twice is still a request
-        for job in self._queue.waiting():
+        for job in self._queue.waiting() if self._news else ():
             if job.identity in self._requests and job.id not in self._outcome.cancelled:
                 self._cancelled(job)
+        self._news = False
 
     def _is_cancelled(self, job: Job) -> bool:
-        self._requests.look()
+        self._news = self._requests.look() or self._news
         return job.identity in self._requests
 
     def _cancelled(self, job: Job) -> None:

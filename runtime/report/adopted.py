@@ -1,8 +1,8 @@
-"""What was made elsewhere, as the page and the figures mark it: a dagger where it stands, and a note that says why."""
+"""What was made elsewhere, as page and figures mark it: a dagger, and a note that says why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ def footnotes(cells: Iterable[Cell]) -> list[str]:
 
 def marked(drawing: Drawing) -> Drawing:
     """A figure whose lines and marks say what of them was adopted, with the notes in its caption."""
-    cells = [cell for spot in _spots(drawing) for cell in (*spot.cells, *spot.against)]
+    cells = list(_cells(_spots(drawing)))
     notes = footnotes(cells)
     if not notes:
         return drawing
@@ -52,16 +52,24 @@ def _panel(panel: Panel | Scatter) -> Panel | Scatter:
 
 
 def _labelled(drawn: Drawn, spots: Sequence[Spot]) -> Drawn:
-    mark = mark_of(cell for spot in spots for cell in (*spot.cells, *spot.against))
-    return replace(drawn, label=drawn.label + mark)
+    mark = mark_of(_cells(spots))
+    return replace(drawn, label=drawn.label + mark) if mark else drawn
 
 
-def _spots(drawing: Drawing) -> Iterable[Spot]:
+def _cells(spots: Iterable[Spot]) -> Iterator[Cell]:
+    for spot in spots:
+        yield from spot.cells
+        yield from spot.against
+
+
+def _spots(drawing: Drawing) -> Iterator[Spot]:
     for panel in drawing.panels:
         if isinstance(panel, Scatter):
-            yield from (spot for mark in panel.marks for spot in (mark.x, mark.y))
+            for mark in panel.marks:
+                yield from (mark.x, mark.y)
         else:
-            yield from (spot for line in panel.series for spot in line.spots)
+            for line in panel.series:
+                yield from line.spots
 
 
 def value_rows(plan: Plan, store: Store) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LOG_FROM = 8.0  # ratio of the largest to the smallest token count above which the axis is logarithmic
-_MIN_TICK_GAP = 0.11  # of the axis; nearer checkpoints leave their tick label to the neighbour
+_MIN_TICK_GAP = 0.11  # of an axis in a file; nearer checkpoints leave their tick label to the neighbour
 _PADDING = 0.05  # of the values' span, at each end
 
 
@@ -33,14 +33,17 @@ def is_logarithmic(tokens: Sequence[float]) -> bool:
     return tokens[0] > 0 and tokens[-1] / tokens[0] >= LOG_FROM
 
 
-def token_ticks(tokens: Sequence[int]) -> list[float]:
-    """Checkpoints only: the last one, and from the right all that leave room for their label."""
+def token_ticks(tokens: Sequence[int], gap: float = _MIN_TICK_GAP) -> list[float]:
+    """Checkpoints only: the last one, and from the right all that leave room for their label.
+
+    `gap` is the share of the axis that a label takes.
+    """
     logarithmic = is_logarithmic(tokens)
     place = [math.log(value) if logarithmic else float(value) for value in tokens]
     span = place[-1] - place[0] or 1.0
     kept: list[int] = []
     for index in reversed(range(len(tokens))):
-        if not kept or (place[kept[-1]] - place[index]) / span >= _MIN_TICK_GAP:
+        if not kept or (place[kept[-1]] - place[index]) / span >= gap:
             kept.append(index)
     return [float(tokens[index]) for index in reversed(kept)]
 

@@ -19,12 +19,13 @@ from exc.runtime.report.figure_rows import Drawn, Table
 from exc.runtime.report.formats import count
 from exc.runtime.report.panels import Entry, Panel, Scatter, Series, Spot, entry_name
 from exc.runtime.report.scatter import bounds
-from exc.runtime.report.style import Look
+from exc.runtime.report.style import FEW, Look
 from exc.runtime.report.svg import DOT, Point, dash_of, element, label, mark_id, number, path, use
 
 WIDTHS = {1: 660, 2: 520, 3: 350}  # pixels of a panel, by how many stand beside each other
 TOP, BOTTOM, LEFT, RIGHT = 26.0, 42.0, 50.0, 12.0
 _HEIGHTS = {1: 330, 2: 320, 3: 290}
+_TICK = 48.0  # pixels that a tick's label takes, on phones too
 _DENSE = 30  # checkpoints of a panel from which its marks are small
 _SLOT = 0.7  # of the width, over which the marks of a single checkpoint are spread
 
@@ -40,7 +41,7 @@ def line_panel(
     grid = value_grid(up, width)
     grid += "".join(
         label(count(tick), across.place(tick), height - BOTTOM + 17, "tick middle")
-        for tick in token_ticks(tokens)
+        for tick in token_ticks(tokens, _TICK / (width - LEFT - RIGHT))
     )
     if panel.zero:
         grid += rule(LEFT, up.place(0), width - RIGHT, up.place(0), "zero")
@@ -95,7 +96,11 @@ class _Line:
             caps = "".join(f"M{number(x - 4)} {number(y)}h8" for y in (low, high))
             return element("path", d=f"M{number(x)} {number(low)}V{number(high)}{caps}", class_="bar")
         edge = [*zip(xs, highs, strict=True), *reversed([*zip(xs, lows, strict=True)])]
-        return element("path", d=path(edge, closed=True), class_="band")
+        return element(
+            "path",
+            d=path(edge, closed=True),
+            class_="band" if len(self.panel.series) <= FEW else "band faint",
+        )
 
     def line(self) -> str:
         places = [self._place(spot) for spot in self.series.spots]
@@ -149,7 +154,7 @@ def frame(panel: Panel | Scatter, width: float, height: float, inside: str, colu
         inside,
         viewBox=f"0 0 {number(width)} {number(height)}",
         role="img",
-        aria_label=f"{panel.title}: {alt_text(panel)}",
+        aria_label=alt_text(panel),
         data_columns=columns,
     )
 

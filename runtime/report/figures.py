@@ -19,11 +19,12 @@ from exc.runtime.report.axes import is_logarithmic, token_ticks
 from exc.runtime.report.formats import count
 from exc.runtime.report.panels import Drawing, Panel, Scatter, Series, entries_of
 from exc.runtime.report.scatter import bounds, draw_scatter, frame, name_checkpoints
-from exc.runtime.report.style import INK, MUTED, SECOND, SETTINGS, Look
+from exc.runtime.report.style import FEW, INK, MUTED, SECOND, SETTINGS, Look
 
 _WIDE_INCHES = 10.4
 _PANEL_INCHES = 3.1  # height
 _DPI = 200
+_BAND = 0.16  # opacity
 
 
 def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> list[str]:
@@ -93,7 +94,7 @@ def _lines(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
     for index, series in enumerate(panel.series):
         # On one checkpoint there are no lines, and bars would hide each other.
         shift = index - (len(panel.series) - 1) / 2 if len(every) == 1 else 0.0
-        _line(ax, series, looks[series.arm], panel.scale, shift)
+        _line(ax, series, looks[series.arm], panel.scale, shift, crowded=len(panel.series) > FEW)
     ax.set_title(panel.title)
     ax.set_ylabel(panel.y_label)
     ax.yaxis.set_major_locator(MaxNLocator(6))
@@ -102,16 +103,15 @@ def _lines(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         ax.set_ylim(0, min(ax.get_ylim()[1], 102))
 
 
-def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float) -> None:
+def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float, *, crowded: bool) -> None:
     xs = [_shifted(tokens, shift) for tokens in series.tokens]
     ys = [scale * estimate.value for estimate in series.estimates]
     face = "white" if series.dashed else look.colour
     style = _linestyle(look, dashed=series.dashed)
     lows, highs = bounds(series.estimates, scale)
     if len(xs) > 1:
-        ax.fill_between(
-            xs, lows, highs, color=look.colour, alpha=0.08 if series.dashed else 0.16, linewidth=0
-        )
+        alpha = _BAND * (0.5 if series.dashed else 1) * (0.5 if crowded else 1)
+        ax.fill_between(xs, lows, highs, color=look.colour, alpha=alpha, linewidth=0)
     else:
         _bars(ax, xs, ys, lows, highs, look.colour)
     ax.plot(

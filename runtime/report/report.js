@@ -157,7 +157,7 @@
     icon.firstChild.setAttribute("x", 0);
     icon.firstChild.setAttribute("y", 0);
     title.append(icon, make("b", "", text("Series")));
-    const lines = [title, make("p", "quiet", `${text("Checkpoint")}, ${text("Tokens")} tokens`)];
+    const lines = [title, make("p", "quiet", `${text("Checkpoint").replace(/\/(\d+)$/, ", step $1")}, ${text("Tokens")} tokens`)];
     for (const index of svg.dataset.columns.split(" ").map(Number)) {
       const { name, unit } = values[index].dataset;
       const cell = row.cells[values[index].cellIndex];

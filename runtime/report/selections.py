@@ -8,7 +8,7 @@ from typing import Any
 
 from exc.runtime.report.cells import Cell
 from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of
-from exc.runtime.report.formats import setting
+from exc.runtime.report.formats import count, setting
 from exc.runtime.report.results import Results
 from exc.runtime.report.statistics import Bootstrap
 
@@ -38,7 +38,28 @@ def _request(entry: str | Mapping[str, Any]) -> Request:
 
 
 def _words(on: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name} {setting(value)}" for name, value in on.items() if value is not None)
+    """`recipes rl, sft; at steps 300, 600` of a selector."""
+    return "; ".join(_part(name, value) for name, value in on.items() if value not in (None, [], {}))
+
+
+def _part(name: str, value: Any) -> str:
+    if name != "at" or not isinstance(value, Mapping):
+        return f"{name} {setting(value)}"
+    parts = [
+        f"{key} {_span(key, inner)}"
+        for key, inner in value.items()
+        if inner not in (None, []) and (key, inner) != ("snap", "exact")
+    ]
+    return f"at {' and '.join(parts)}".replace("include ", "")
+
+
+def _span(key: str, value: Any) -> str:
+    """Steps, tokens or shares: some, or from one to another."""
+    show = count if key == "tokens" else str
+    if not isinstance(value, Mapping):
+        return ", ".join(map(show, value)) if isinstance(value, list | tuple) else str(value)
+    ends = [f"{word} {show(value[end])}" for word, end in (("from", "start"), ("to", "stop")) if end in value]
+    return " ".join(ends + [f"{name} {value[name]}" for name in value if name not in ("start", "stop")])
 
 
 def select(results: Results, chosen: frozenset[int] | None) -> Results:

@@ -31,11 +31,13 @@ def cell_rows(cells: Iterable[Cell], evaluations: Mapping[str, Any], points: Ite
     The bounds are those of the cell alone, over its problems; they are left out where replicates are several,
     whose interval is that of their point.
     """
+    cells = list(cells)
+    marks = any(cell.adopted for cell in cells)  # a column only where something was
     alone = {point.measured[0].number: point for point in points if len(point.measured) == 1}
     rows = []
     for cell in cells:
         place = _place(cell)
-        origin = _origin(cell)
+        origin = _origin(cell) | ({"adopted": " ".join(a.text() for a in cell.adopted)} if marks else {})
         if cell.missing is not None:
             state = {"state": cell.missing.state, "reason": cell.missing.reason}
             rows.append({**place, **state, **_number("", None), **origin})
@@ -141,7 +143,6 @@ def _origin(cell: Cell) -> Row:
         "model_artifact": cell.model_artifact,
         "seeds": " ".join(map(str, cell.seeds)),
         "source": " ".join(cell.source),
-        "adopted": " ".join(adoption.text() for adoption in cell.adopted),
     }
 
 

@@ -17,6 +17,7 @@ STAGES: dict[str, str] = {
     "grpo": "exc.runtime.stages.grpo:run",
     "dpo": "exc.runtime.stages.dpo:run",
     "merge": "exc.runtime.stages.merge:run",
+    "fetch": "exc.runtime.stages.fetch:run",
     "select": "exc.runtime.stages.select:run",
     "command": "exc.runtime.stages.command:run",
     "sample": "exc.runtime.stages.sample:run",

@@ -41,7 +41,12 @@ def run(ctx: JobContext) -> None:
     model = (output / str(ctx.config["leaves"])).resolve()
     if not model.is_relative_to(output.resolve()):
         raise JobFailed("config", f"leaves: `{ctx.config['leaves']}` is not a folder under $EXC_OUTPUT")
-    _run_shell(ctx, _environment(ctx, output))
+    try:
+        _run_shell(ctx, _environment(ctx, output))
+    except JobFailed as error:
+        if error.kind == "disk":  # what filled it must not hold up the jobs that would fit
+            shutil.rmtree(output, ignore_errors=True)
+        raise
     _check_model(ctx, model)
 
     def write(folder: Path) -> None:

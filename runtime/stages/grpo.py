@@ -124,23 +124,23 @@ def make_reward(
     that is so of a whole rollout, since nothing could be learned, and when it is so of more than the share
     `most` of all completions since the process began.
     """
-    num_judged = num_failed = 0
+    num_judged = 0
+    errors: list[str] = []
 
     def reward(completions: list[str], row: list[int], **_: Any) -> list[float | None]:
-        nonlocal num_judged, num_failed
+        nonlocal num_judged
         verdicts = judge.judge(
             [(cut_at_stop(text, stop), rows[index]) for text, index in zip(completions, row, strict=True)]
         )
         if not any(verdict.verifiable for verdict in verdicts):
             raise JobFailed("verifier", f"no completion of a rollout could be verified: {verdicts[0].error}")
         num_judged += len(verdicts)
-        num_failed += sum(not verdict.verifiable for verdict in verdicts)
-        if num_judged >= _ENOUGH and num_failed > most * num_judged:
-            error = next((verdict.error for verdict in verdicts if verdict.error), "see the log")
+        errors.extend(verdict.error or "" for verdict in verdicts if not verdict.verifiable)
+        if num_judged >= _ENOUGH and len(errors) > most * num_judged:
             raise JobFailed(
                 "verifier",
-                f"{num_failed} of {num_judged} completions could not be verified, which is more than "
-                f"max_unverifiable = {most:g}; the last: {error}",
+                f"{len(errors)} of {num_judged} completions could not be verified, which is more than "
+                f"max_unverifiable = {most:g}; the last: {errors[-1]}",
             )
         found = rewards.get("format", 0.0)
         return [

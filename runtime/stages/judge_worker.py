@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exc.runtime.context import JobFailed
+from exc.runtime.stages.prompts import Row
 
 LENGTH = struct.Struct("<Q")  # before each message: its bytes
 _PR_SET_PDEATHSIG = 1
@@ -62,13 +63,13 @@ def send(file: BinaryIO, message: object) -> None:
         data = data[file.write(data) :]  # a pipe may take a part
 
 
-def receive(file: BinaryIO) -> list[tuple[str, object]] | None:
+def receive(file: BinaryIO) -> list[tuple[str, Row]] | None:
     """The next message; None when the other end is gone."""
     head = file.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
     data = file.read(LENGTH.unpack(head)[0])
-    found: list[tuple[str, object]] = pickle.loads(data)
+    found: list[tuple[str, Row]] = pickle.loads(data)
     return found
 
 

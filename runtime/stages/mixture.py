@@ -109,6 +109,11 @@ class Mixture:
             for source, name in enumerate(self.names)
         }
 
+    def between(self, start: int, stop: int) -> dict[str, int]:
+        """Count the rows of each source from row `start` of the stream up to, and without, row `stop`."""
+        before = self.count(start)
+        return {name: rows - before[name] for name, rows in self.count(stop).items()}
+
     def _bounds(self, block: int) -> NDArray[np.int64]:
         """Return where in a block (before it is shuffled) each source begins, and BLOCK at the end."""
         bounds: NDArray[np.int64] = _round_shares(self._shares, np.array([block]))[0]
@@ -135,15 +140,16 @@ def _round_shares(shares: NDArray[np.float64], blocks: NDArray[np.int64]) -> NDA
 
 @dataclass(slots=True)
 class MixedRows:
-    """The first `num_rows` of a mixture, as a map-style data set for a sequential sampler."""
+    """`num_rows` of a mixture from row `start` on, as a map-style data set for a sequential sampler."""
 
     mixture: Mixture
     sources: Mapping[str, TokenRows]
     num_rows: int
+    start: int = 0  # rows of the mixture that were read by the run that this one goes on from
 
     def __len__(self) -> int:
         return self.num_rows
 
     def __getitem__(self, row: int) -> NDArray[np.int64]:
-        name, index = self.mixture.locate(row)
+        name, index = self.mixture.locate(self.start + row)
         return self.sources[name][index]

@@ -1,8 +1,9 @@
-"""Pre-training from scratch, in segments that each end at a kept step and join without a seam."""
+"""Pre-training, from scratch or from a model, in segments that each end at a kept step and join seamlessly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,19 @@ from exc.compiler.learning_rate import make_schedule
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.mixture import MixedRows, Mixture, open_tokens
 from exc.runtime.stages.models import count_nonembedding, load_tokenizer
+from exc.runtime.stages.moments import load_moments
 from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
-from exc.runtime.stages.weights import make_model
+from exc.runtime.stages.weights import load_model, make_model
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # two of a forward pass, four of a backward pass
 
 
 def run(ctx: JobContext) -> None:
-    """Train a model from random weights, or go on from a state, up to the step at which the job ends.
+    """Train a model from random weights, from those of a model, or from a state, up to the job's last step.
 
+    With the input `continues`, the optimizer's moments are those of that state at first. The config says at
+    which step of the learning rate, and at which row of the mixture, the run begins; its steps count from 1.
     Counts are 6 N operations for each of D tokens, with N the parameters outside the embeddings. Metrics hold
     the last step's loss and `tokens/SOURCE`, the tokens seen of each source.
     Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
@@ -36,20 +40,25 @@ def run(ctx: JobContext) -> None:
     state = session.begin()
     if session.done:
         return
-    train(_make_trainer(ctx, session), session, state)
+    train(_make_trainer(ctx, session, resumed=state is not None), session, state)
 
 
-def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
+def _make_trainer(ctx: JobContext, session: Run, *, resumed: bool) -> PretrainTrainer:
     config = ctx.config
     length, batch_size = config["sequence_length"], config["batch_size"]
     tokenizer = load_tokenizer(ctx.inputs["tokenizer"])
     # A list, because the order of the sources is part of what is computed.
     weights = {source["name"]: source["weight"] for source in config["mixture"]}
     sources = {name: open_tokens(name, ctx.inputs[f"tokens:{name}"], length) for name in weights}
-    mixture = Mixture({name: len(rows) for name, rows in sources.items()}, weights, config["seed"])
-    model = make_model(config["model"], tokenizer, config["seed"])
+    order = config["seed"] if config.get("data_seed") is None else config["data_seed"]
+    start_step, start_row = config.get("start_step", 0), config.get("start_row", 0)
+    mixture = Mixture({name: len(rows) for name, rows in sources.items()}, weights, order)
+    if config["model"]:
+        model = make_model(config["model"], tokenizer, config["seed"])
+    else:  # its shape comes with the weights
+        model = load_model(ctx.inputs["model"], len(tokenizer), config["seed"])
     # A map-style data set is what has length and items, whatever its class.
-    rows: Any = MixedRows(mixture, sources, session.end * batch_size)
+    rows: Any = MixedRows(mixture, sources, session.end * batch_size, start_row)
     trainer = PretrainTrainer(
         model=model,
         args=_make_arguments(config, session),
@@ -57,10 +66,12 @@ def _make_trainer(ctx: JobContext, session: Run) -> PretrainTrainer:
         data_collator=collate,
     )
     try:
-        trainer.schedule = make_schedule(config["lr"])
+        schedule = make_schedule(config["lr"])
     except ValueError as error:
         raise JobFailed("config", str(error)) from None
+    trainer.schedule = lambda steps_taken: schedule(start_step + steps_taken)
     trainer.mixture, trainer.rows_per_step, trainer.row_length = mixture, batch_size, length
+    trainer.start_row, trainer.continues = start_row, None if resumed else ctx.inputs.get("continues")
     return trainer
 
 
@@ -99,6 +110,15 @@ class PretrainTrainer(ResumableTrainer):
     mixture: Mixture
     rows_per_step: int
     row_length: int  # tokens
+    start_row: int  # of the mixture
+    continues: Path | None  # the state whose moments it begins with; None also where its own state has them
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new and self.continues is not None:
+            load_moments(optimizer, self.continues)
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
         if self.lr_scheduler is None:
@@ -123,6 +143,7 @@ class PretrainTrainer(ResumableTrainer):
         return Counts(FLOPS_PER_PARAMETER_AND_TOKEN * count_nonembedding(self.model) * tokens, rows, tokens)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        seen = self.mixture.count(self.state.global_step * self.rows_per_step)
+        stop = self.start_row + self.state.global_step * self.rows_per_step
+        seen = self.mixture.between(self.start_row, stop)
         self.run.metrics |= {f"tokens/{name}": float(rows * self.row_length) for name, rows in seen.items()}
         super()._save_checkpoint(model, trial)

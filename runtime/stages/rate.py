@@ -7,38 +7,28 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
+from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.jsonl import write_jsonl
 from exc.runtime.stages.prompts import Row, read_rows
-from exc.runtime.stages.score import check_verifiable, read_samples
+from exc.runtime.stages.score import judged, read_samples
 from exc.runtime.stages.sources import ROWS_FILE
-from exc.runtime.stages.verifiers import Verdict, load_verifier
+from exc.runtime.stages.verifiers import Verdict
 
 
 def run(ctx: JobContext) -> None:
     """Write rows.jsonl: each problem's fields, how many samples are right, and the texts of distinct ones.
 
     `demonstrations` holds the right completions in the order drawn, `wrong` the wrong ones; what could not be
-    judged is in neither. Raises JobFailed("verifier") when that is more than `max_unverifiable` (a share), and
-    JobFailed("data") when samples are missing or doubled.
+    judged is in neither. Raises JobFailed("verifier") when that is more than `max_unverifiable` (a share),
+    and JobFailed("data") when samples are missing or doubled.
     """
     samples = read_samples(ctx.inputs, ctx.config["num_samples"])
     rows = {row.index: row for row in read_rows(ctx.inputs["rows"])}
-    verify = load_verifier(ctx.config["verifier"], ctx.root)
     rated: list[dict[str, Any]] = []
     verdicts: list[Verdict] = []
-    for number, (problem, drawn) in enumerate(sorted(samples.items()), start=1):
-        if problem not in rows:
-            raise JobFailed("data", f"there are samples of problem {problem}, which is not among the rows")
-        judged = [verify(sample["text"], rows[problem]) for sample in drawn]
-        rated.append(_rated(rows[problem], drawn, judged))
-        verdicts += judged
-        if number % 100 == 0 or number == len(samples):
-            ctx.emit("progress", step=number, total=len(samples))
-            if ctx.should_stop():
-                raise Stopped
-    errors = [verdict.error or "" for verdict in verdicts if not verdict.verifiable]
-    check_verifiable(errors, len(verdicts), ctx.config["max_unverifiable"])
+    for problem, found in judged(ctx, samples, rows):
+        rated.append(_rated(rows[problem], samples[problem], found))
+        verdicts += found
 
     def write(folder: Path) -> None:
         write_jsonl(folder / ROWS_FILE, rated)

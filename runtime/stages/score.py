@@ -31,7 +31,7 @@ def run(ctx: JobContext) -> None:
     rows = {row.index: row for row in read_rows(ctx.inputs["rows"])}
     scores: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    for problem, verdicts in _judged(ctx, samples, rows):
+    for problem, verdicts in judged(ctx, samples, rows):
         drawn = samples[problem]
         scores += [_score_line(sample, verdict) for sample, verdict in zip(drawn, verdicts, strict=True)]
         problems.append(_problem_line(problem, verdicts))
@@ -45,7 +45,7 @@ def run(ctx: JobContext) -> None:
     ctx.publish(write, metrics=metrics, counts=Counts(samples=len(scores)))
 
 
-def _judged(
+def judged(
     ctx: JobContext, samples: Mapping[int, Sequence[Sample]], rows: Mapping[int, Row]
 ) -> Iterator[tuple[int, list[Verdict]]]:
     """The verdicts on each problem's samples, in order; checks that enough could be judged."""
@@ -70,7 +70,7 @@ def _judged(
                 ctx.emit("progress", step=number, total=len(samples))
                 if ctx.should_stop():
                     raise Stopped
-    check_verifiable(errors, total, most)
+    _check_verifiable(errors, total, most)
 
 
 def _check_k(ks: Sequence[int], num_samples: int) -> None:
@@ -123,7 +123,7 @@ def _problem_line(problem: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def check_verifiable(errors: Sequence[str], num_scores: int, most: float) -> None:
+def _check_verifiable(errors: Sequence[str], num_scores: int, most: float) -> None:
     """Raise JobFailed("verifier") when more than the share `most` of the samples could not be judged."""
     if len(errors) > most * num_scores:
         share = len(errors) / num_scores

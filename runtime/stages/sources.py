@@ -51,8 +51,9 @@ def read_source(
 ) -> Iterator[Record]:
     """Yield the rows of a source in order, a few in memory at a time.
 
-    `inputs` are the job's: a source that another job made is one of them. File digests are compared first, so that a file which changed after compiling is never read as if it
-    had not. Raises JobFailed("data") naming the file and the row at fault.
+    `inputs` are the job's: a source that another job made is one of them. File digests are compared first,
+    so that a file which changed after compiling is never read as if it had not. Raises JobFailed("data")
+    naming the file and the row at fault.
     """
     if source["kind"] == "python":
         yield from _python_rows(source, root)

@@ -36,6 +36,25 @@ def make_model(fields: Mapping[str, Any], tokenizer: Any, seed: int) -> Any:
     return model
 
 
+def load_model(folder: Path, num_tokens: int, seed: int) -> Any:
+    """Load a causal model to be pre-trained further, offline, in float32; its dropout draws by `seed`.
+
+    `num_tokens` is the size of the tokenizer. Raises JobFailed("config") if there is no model, or one whose
+    vocabulary is smaller.
+    """
+    from transformers import AutoModelForCausalLM, set_seed
+
+    set_seed(seed)
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="float32")
+    except (OSError, ValueError) as error:
+        raise JobFailed("config", f"no model can be loaded from {folder}: {error}") from error
+    size = model.config.vocab_size
+    if size < num_tokens:
+        raise JobFailed("config", f"the model in {folder} knows {size} tokens, its tokenizer {num_tokens}")
+    return model.train()
+
+
 def _check_shapes(model: Any, architecture: str) -> None:
     """Pass two tokens through: some architectures accept shapes that they cannot compute with."""
     import torch

@@ -1,7 +1,7 @@
 """Compile a declarative experiment spec into a plan of jobs, run it, and report on it.
 
-In a notebook: `exc.load`, `exc.plan`, `exc.status`, `exc.results` and what else docs/python.md shows. They are
-imported when first used, so that `import exc` costs nothing.
+In a notebook: `exc.load`, `exc.plan`, `exc.status`, `exc.results` and what else docs/python.md shows. They
+are imported when first used, so that `import exc` costs nothing.
 """
 
 from __future__ import annotations

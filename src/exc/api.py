@@ -1,4 +1,4 @@
-"""The Python interface, for notebooks: a spec, its plan, and its results as values. Reads; it never runs a job.
+"""The Python interface, for notebooks: a spec, its plan and its results as values. It never runs a job.
 
 Everything here is re-exported by `exc`. Values are frozen. pandas is needed by `results` alone.
 """
@@ -123,7 +123,8 @@ def results(plan: Plan | str | Path = "plan", store: str | Path | None = None) -
         import pandas
     except ImportError as error:
         raise ImportError(
-            'exc.results gives a pandas data frame, and pandas is not installed: pip install "exc[notebook]"; '
+            "exc.results gives a pandas data frame, and pandas is not installed: "
+            'pip install "exc[notebook]"; '
             "exc.result_rows gives the same rows without it"
         ) from error
     rows = result_rows(plan, store)
@@ -150,12 +151,16 @@ def artifact(plan: Plan | str | Path, job_id: str, store: str | Path | None = No
     nodes = lineage(there, f"{job.kind}/{identity}")
     record = nodes[-1].record
     return Artifact(
-        job.id,
-        job.kind,
-        identity,
-        step,
-        there.artifact_path(job.kind, identity),
-        *(_frozen(record.get(name) or {}) for name in ("fields", "metrics", "counts", "inputs", "environment")),
+        job=job.id,
+        kind=job.kind,
+        identity=identity,
+        step=step,
+        path=there.artifact_path(job.kind, identity),
+        fields=_frozen(record.get("fields") or {}),
+        metrics=_frozen(record["metrics"]),
+        counts=_frozen(record.get("counts") or {}),
+        inputs=_frozen(record["inputs"]),
+        environment=_frozen(record.get("environment") or {}),
         seconds=float(record.get("seconds") or 0.0),
         adopted=nodes[-1].adoptions,
         lineage=nodes,
@@ -165,12 +170,15 @@ def artifact(plan: Plan | str | Path, job_id: str, store: str | Path | None = No
 def samples(plan: Plan | str | Path, job_id: str, store: str | Path | None = None) -> Iterator[Sample]:
     """The completions of a `sample` job, or those of a `score` job with their verdicts, in order.
 
-    Raises LookupError for an unknown job, ValueError for one of another kind, StoreError where it is not there.
+    Raises LookupError for an unknown job, ValueError for one of another kind, StoreError where it is not
+    there.
     """
     plan, there = _opened(plan, store)
     job, _, _ = named_artifact(plan, job_id)
     if job.kind not in ("sample", "score"):
-        raise ValueError(f"{job.id} is a `{job.kind}` job, which has no samples; `sample` and `score` jobs do")
+        raise ValueError(
+            f"{job.id} is a `{job.kind}` job, which has no samples; `sample` and `score` jobs do"
+        )
     there.read(job.kind, job.identity)
     if job.kind == "sample":
         return _drawn(there, [job.artifact])
@@ -185,7 +193,9 @@ def _block(need: plans.Need) -> int:
 def _drawn(store: Store, refs: Sequence[str]) -> Iterator[Sample]:
     for ref in refs:
         for line in _lines(store.ref_path(ref) / "samples.jsonl"):
-            yield Sample(**{name: line[name] for name in ("problem", "sample", "text", "finish", "num_tokens")})
+            yield Sample(
+                **{name: line[name] for name in ("problem", "sample", "text", "finish", "num_tokens")}
+            )
 
 
 def _judged(store: Store, job: Job, refs: Sequence[str]) -> Iterator[Sample]:

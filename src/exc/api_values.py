@@ -17,7 +17,7 @@ from exc.spec.experiment import Spec
 
 
 class SpecError(Exception):
-    """A spec that does not compile. Its text is what `exc check` prints; `diagnostics` is the same as data."""
+    """A spec that does not compile. Its text is what `exc check` prints, `diagnostics` the same as data."""
 
     def __init__(self, text: str, diagnostics: tuple[Diagnostic, ...]) -> None:
         super().__init__(text)
@@ -64,7 +64,8 @@ class Plan(plans.Plan):
         for job in self.jobs:
             counts[job.cls, job.kind] = counts.get((job.cls, job.kind), 0) + 1
         rows = [(cls, kind, f"{count:,}") for (cls, kind), count in counts.items()]
-        title = f"{self.experiment}: {len(self.jobs):,} jobs, plan {self.digest[:12]}, profile {self.profile['name']}"
+        profile = self.profile["name"]
+        title = f"{self.experiment}: {len(self.jobs):,} jobs, plan {self.digest[:12]}, profile {profile}"
         return _html_table(title, ("class", "kind", "jobs"), rows)
 
 
@@ -85,7 +86,9 @@ class Status:
 
     def __repr__(self) -> str:
         said = ", ".join(f"{count:,} {word}" for word, count in self.counts.items() if count)
-        return f"<Status {self.experiment}: {said}{f' ({len(self.adopted)} adopted)' if self.adopted else ''}>"
+        return (
+            f"<Status {self.experiment}: {said}{f' ({len(self.adopted)} adopted)' if self.adopted else ''}>"
+        )
 
     def _repr_html_(self) -> str:
         rows = [(word, f"{count:,}") for word, count in self.counts.items() if count]

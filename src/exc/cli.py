@@ -31,9 +31,9 @@ that it has seen is over; opened where nobody submits, it waits for one.
 exit codes: 0 left, or all done; 1 it ended, or showed one frame, and a job has failed or is not done.
 """
 CANCEL_EPILOG = """\
-Jobs that run save and stop, whoever started them and wherever; they go on from there with the next `exc submit`
-of a plan that has them, which takes every such wish back. What reads from them is not run either; what they read
-goes on.
+Jobs that run save and stop, whoever started them and wherever; they go on from there with the next
+`exc submit` of a plan that has them, which takes every such wish back. What reads from them is not run
+either; what they read goes on.
 
 exit codes: 0 asked; 1 there was nothing to cancel, or no such job.
 """
@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     compiled.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if the plan folder is not up to date"
     )
+    lock = command("lock", "resolve names on the hub to commits, in exc.lock beside the spec")
+    lock.add_argument(
+        "spec", metavar="SPEC", nargs="?", default="experiment.yaml", help="by default experiment.yaml"
+    )
+    lock.add_argument("--update", action="store_true", help="resolve again what is locked already")
     planned = command("plan", "say of each job whether it will run or is reused, and why")
     _spec(planned, json=True)
     _out(planned)
@@ -113,7 +118,7 @@ def _follow(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     watch.add_argument("--once", action="store_true", help="one frame, as wherever the output is no terminal")
     watch.add_argument("--keep", action="store_true", help="stay when all is done or the submit has ended")
     logs = command("logs", "show what a job said, in its newest attempt")
-    logs.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning of one, or a pattern")
+    logs.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning or a pattern")
     _plan(logs)
     logs.add_argument("--attempt", type=_positive, metavar="N", help="by default the newest")
     logs.add_argument("--follow", "-f", action="store_true", help="go on until the attempt ends")
@@ -167,12 +172,6 @@ def _positive(text: str) -> int:
     return value
 
 
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}")
-    return int(text)
-
-
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -188,6 +187,7 @@ COMMANDS = {
     "check": "exc.commands.spec:check",
     "compile": "exc.commands.spec:compile_",
     "explain": "exc.commands.spec:explain",
+    "lock": "exc.commands.spec:lock",
     "plan": "exc.commands.review:plan",
     "diff": "exc.commands.review:diff",
     "show": "exc.commands.review:show",

@@ -28,7 +28,9 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="the job (JOB@STEP for a kept step), the folder that holds its result, and the plan folder",
     )
-    parser.add_argument("--values", metavar="FILE.csv", help="numbers for points of the plan, without artifacts")
+    parser.add_argument(
+        "--values", metavar="FILE.csv", help="numbers for points of the plan, without artifacts"
+    )
     parser.add_argument("--why", metavar="TEXT", required=True, help="what every report will say of it")
     parser.add_argument("--from", metavar="TEXT", dest="origin", default="", help="where it was made")
 
@@ -36,7 +38,10 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.usage = "exc export (JOB-ID | --final RECIPE) [PLAN] -o FOLDER [--license ID]"
     parser.add_argument(
-        "names", metavar="JOB-ID [PLAN]", nargs="*", help="the job (JOB@STEP for a kept step), and the plan folder"
+        "names",
+        metavar="JOB-ID [PLAN]",
+        nargs="*",
+        help="the job (JOB@STEP for a kept step), and the plan folder",
     )
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="a new or empty folder")
     parser.add_argument("--final", metavar="RECIPE", help="the last model of a recipe, instead of a job")
@@ -48,7 +53,11 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
 def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "place", metavar="PLAN|STORE", nargs="?", default="plan", help="a plan folder or a store (default: plan)"
+        "place",
+        metavar="PLAN|STORE",
+        nargs="?",
+        default="plan",
+        help="a plan folder or a store (default: plan)",
     )
     parser.add_argument("--delete", action="store_true", help="remove what is listed; without it nothing is")
     parser.add_argument(
@@ -69,7 +78,9 @@ def _gc(parser: argparse.ArgumentParser) -> None:
         "--resume-state", action="store_true", help="only the resume state of this plan's jobs that are done"
     )
     parser.add_argument(
-        "--unregister", metavar="PLAN", help="let go of a plan: its folder, its experiment, or its digest's start"
+        "--unregister",
+        metavar="PLAN",
+        help="let go of a plan: its folder, its experiment, or its digest's start",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from exc.compiler.facts import Facts
 from exc.compiler.rows import DEMONSTRATIONS, FEWSHOT, prompt_fields
+from exc.known_columns import CHOSEN, REJECTED, TEXT, WRONG, KnownColumns
 from exc.spec.data import Data, Split, Task
 from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
-from exc.spec.experiment import Experiment
+from exc.spec.experiment import Experiment, Spec
 from exc.spec.experiment import Path as SpecPath
-
-_TEXT = "text"  # the column that pre-training reads
-_MOST_BYTES = 1 << 20  # of a first row
 
 
 def check_columns(draft: Experiment, root: Path, facts: Facts, diagnostics: Diagnostics) -> None:
@@ -23,14 +20,9 @@ def check_columns(draft: Experiment, root: Path, facts: Facts, diagnostics: Diag
 
     What a Python callable yields, and what Parquet files hold, is not looked at.
     """
-    firsts: dict[str, _First | None] = {}
+    known = KnownColumns(draft.spec, root, facts)
     for read in dict.fromkeys(_reads(draft)):
-        data = draft.spec.data.get(read.source)
-        if data is None:
-            continue
-        if read.source not in firsts:
-            firsts[read.source] = _first_row(read.source, data, root, facts)
-        first = firsts[read.source]
+        first = known.before(read.source) if read.is_own else known.after(read.source)
         if first is None or read.column in first.columns:
             continue
         hint = did_you_mean(read.column, [*read.fields, *first.columns])
@@ -39,12 +31,6 @@ def check_columns(draft: Experiment, root: Path, facts: Facts, diagnostics: Diag
         message = f"`{first.name}` has no column `{read.column}`{read.why}"
         span = draft.span(*read.path, key=read.at_key)
         diagnostics.error("missing-column", message, span, expected=one_of(first.columns), hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
-class _First:
-    name: str  # of the file, or of the source
-    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +44,36 @@ class _Read:
     at_key: bool = False
     mapped_in: str = ""  # the split whose `columns` could name another
     fields: tuple[str, ...] = ()  # what that split maps already
+    is_own: bool = False  # whether the source's own transforms read it
 
 
 def _reads(draft: Experiment) -> Iterator[_Read]:
     spec = draft.spec
+    for name, data in spec.data.items():
+        yield from _transform_reads(name, data)
     for task, split, wants in _splits(draft):
         yield from _split_reads(spec.tasks[task], task, split, wants)
+    yield from _preference_reads(spec)
     for name, trunk in spec.trunks.items():
         for source in trunk.pretrain.data:
             weight: SpecPath = ("trunks", name, "pretrain", "data", source)
-            yield _Read(source, _TEXT, weight, ", which pre-training reads", at_key=True)
+            yield _Read(source, TEXT, weight, ", which pre-training reads", at_key=True)
     for name, evaluation in spec.evaluations.items():
         if evaluation.bits_per_byte is not None:
             body = evaluation.bits_per_byte
             said = "text" if "text" in body.model_fields_set else "data"
             yield _Read(body.data, body.text, ("evaluations", name, "bits_per_byte", said))
+
+
+def _transform_reads(name: str, data: Data) -> Iterator[_Read]:
+    """What a source's transforms read of the rows that it is made from."""
+    for column in data.where:
+        yield _Read(name, column, ("data", name, "where", column), at_key=True, is_own=True)
+    if data.group_by is not None:
+        yield _Read(name, data.group_by, ("data", name, "group_by"), is_own=True)
+    for column in (DEMONSTRATIONS, WRONG) if data.pairs is not None else ():
+        why = ", which pairs are made of"
+        yield _Read(name, column, ("data", name, "pairs"), why, at_key=True, is_own=True)
 
 
 def _splits(draft: Experiment) -> Iterator[tuple[str, str, bool]]:
@@ -89,6 +90,11 @@ def _splits(draft: Experiment) -> Iterator[tuple[str, str, bool]]:
             found.setdefault((asked.task, asked.split), False)
             if asked.num_fewshot.base or asked.num_fewshot.trained:
                 found.setdefault((asked.task, FEWSHOT), False)
+    for data in spec.data.values():
+        if (drawn := data.samples) is not None:
+            found.setdefault((drawn.task, drawn.split), False)
+            if drawn.num_fewshot.base or drawn.num_fewshot.trained:
+                found.setdefault((drawn.task, FEWSHOT), False)
     for (task, split), wants in found.items():
         known = spec.tasks.get(task)
         if known is not None and (split in known.splits or (split == FEWSHOT and known.fewshot is not None)):
@@ -113,6 +119,22 @@ def _split_reads(task: Task, name: str, split_name: str, wants: bool) -> Iterato
         yield _Read(split.data, DEMONSTRATIONS, (*path, "data"), why, mapped_in=f"{name}.{split_name}")
 
 
+def _preference_reads(spec: Spec) -> Iterator[_Read]:
+    """What dpo reads: the prompt's fields and the two sides of a preference."""
+    asked = [stage.dpo for stages in spec.recipes.values() for stage in stages if stage.dpo is not None]
+    for body in asked:
+        task = spec.tasks.get(body.task)
+        split = task.splits.get(body.split) if task is not None else None
+        if task is None or split is None:
+            continue
+        path: SpecPath = ("tasks", body.task, "splits", body.split, "data")
+        whys = dict.fromkeys(_fields(task.prompt), ", which the prompt reads")
+        for field, why in {**whys, **dict.fromkeys((CHOSEN, REJECTED), ", which dpo trains on")}.items():
+            if field not in split.columns:
+                mapped = f"{body.task}.{body.split}"
+                yield _Read(split.data, field, path, why, mapped_in=mapped, fields=tuple(split.columns))
+
+
 def _fields(prompt: str) -> list[str]:
     """What a prompt reads; nothing of one whose braces are at fault, which is reported."""
     try:
@@ -120,21 +142,3 @@ def _fields(prompt: str) -> list[str]:
     except ValueError:
         return []
     return names if all(name.isidentifier() for name in names) else []
-
-
-def _first_row(source: str, data: Data, root: Path, facts: Facts) -> _First | None:
-    """What the first row of a source holds, or None where that is not known."""
-    if data.text is not None:
-        return _First(source, (_TEXT,))
-    if data.jsonl is None:
-        return None
-    files = [fact.path for pattern in data.jsonl for fact in facts.files.get(pattern, ())]
-    if not files:
-        return None
-    try:
-        with (root / files[0]).open("rb") as file:
-            line = next((line for line in iter(lambda: file.readline(_MOST_BYTES), b"") if line.strip()), b"")
-        row = json.loads(line.decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return None  # the job that reads it names the row
-    return _First(files[0], tuple(row)) if isinstance(row, dict) else None

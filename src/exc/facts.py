@@ -9,18 +9,32 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from exc.compiler.facts import Facts, FileFact
+from exc.locking import locked_models
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Experiment
 from exc.spec.usercode import UserCodeError, code_digest, parameters
+from exc.vocabulary import vocabulary_size
 
 _PYTHON = "python:"
-_OF_A_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What a folder must hold: one file of these names."""
+
+    noun: str
+    signs: tuple[str, ...]
+
+
+_TOKENIZER = _Folder("tokenizer", ("tokenizer.json", "tokenizer_config.json"))
+_MODEL = _Folder("model in safetensors form", ("*.safetensors",))
 _CHUNK_BYTES = 1 << 20
 # A file changed this shortly ago may change again within the same tick of its clock: not remembered.
 _SETTLED_S = 2.0
@@ -34,7 +48,8 @@ def gather(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Facts:
     gatherer = _Gatherer(draft, root, diagnostics, _Digests.load())
     gatherer.all()
     gatherer.digests.save()
-    return Facts(files=gatherer.files, code=gatherer.code)
+    models = locked_models(draft, root, diagnostics)
+    return Facts(gatherer.files, gatherer.code, models=models, vocabularies=gatherer.vocabularies)
 
 
 @dataclass
@@ -45,6 +60,7 @@ class _Gatherer:
     digests: _Digests
     files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
+    vocabularies: dict[str, int | None] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)  # what is wrong with user code
 
     def all(self) -> None:
@@ -66,6 +82,9 @@ class _Gatherer:
                 self._folder(folder, self.draft.span("trunks", name, "pretrain", "tokenizer", "path"))
         for name, stages in spec.recipes.items():
             for index, stage in enumerate(stages):
+                if stage.folder is not None:
+                    span = self.draft.span("recipes", name, index, "folder", "path")
+                    self._folder(stage.folder.path, span, _MODEL)
                 if stage.command is not None:
                     self._patterns(stage.command.files, ("recipes", name, index, "command", "files"))
 
@@ -112,7 +131,7 @@ class _Gatherer:
             return None
         return FileFact(Path(name).as_posix(), size, digest)
 
-    def _folder(self, name: str, span: Span) -> None:
+    def _folder(self, name: str, span: Span, what: _Folder = _TOKENIZER) -> None:
         """All files of a folder, hidden ones aside."""
         folder = self.root / name
         try:
@@ -132,15 +151,16 @@ class _Gatherer:
         if not found:
             self.diagnostics.error("empty-file", f"the folder `{name}` is empty", span)
             return
-        if not any(file.rpartition("/")[2] in _OF_A_TOKENIZER for file in found):
-            expected = "one of " + ", ".join(f"`{file}`" for file in _OF_A_TOKENIZER)
-            self.diagnostics.error(
-                "missing-file", f"the folder `{name}` holds no tokenizer", span, expected=expected
-            )
+        if not any(fnmatch(file.rpartition("/")[2], sign) for file in found for sign in what.signs):
+            expected = "one of " + ", ".join(f"`{sign}`" for sign in what.signs)
+            message = f"the folder `{name}` holds no {what.noun}"
+            self.diagnostics.error("missing-file", message, span, expected=expected)
             return
         facts = [fact for file in found if (fact := self._fact(file, span)) is not None]
         if len(facts) == len(found):
             self.files[name] = tuple(facts)
+            if what is _TOKENIZER:
+                self.vocabularies[name] = vocabulary_size(folder)
 
     def _missing(self, name: str, span: Span, what: str = "a file") -> None:
         has_magic = glob.has_magic(name)

@@ -41,13 +41,14 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     root = spec.parent
     if draft is None:
         return Compiled(None, None, diagnostics, loaded.sources)
-    check(draft, diagnostics)
     facts = gather(draft, root, diagnostics)
+    check(draft, diagnostics, facts)
     check_columns(draft, root, facts, diagnostics)
     sources = dict(loaded.sources)
     profile = load_profile(profile_name, root, diagnostics, sources)
     if profile is not None:
         check_micro_batches(draft, profile, diagnostics)
+        _check_settings(profile, diagnostics)
     if diagnostics.has_errors or loaded.experiment is None or profile is None:
         return Compiled(None, loaded.experiment, diagnostics, sources)
     findings = tuple((d.code, d.message) for d in diagnostics.sorted() if d.severity == "warning")
@@ -63,6 +64,18 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     # Of this machine, not of the plan, which is the same wherever it is compiled: said, and not written.
     _check_trackers(profile, diagnostics)
     return Compiled(plan, loaded.experiment, diagnostics, sources)
+
+
+def _check_settings(profile: Profile, diagnostics: Diagnostics) -> None:
+    """Report settings that a tracker does not have."""
+    for tracker in profile.trackers:
+        for key in ("mode", "entity"):
+            if tracker.name != "wandb" and getattr(tracker, key) is not None:
+                diagnostics.error(
+                    "unknown-key",
+                    f"the profile's tracker `{tracker.name}` has no `{key}`",
+                    expected="it of `wandb` alone",
+                )
 
 
 def _check_trackers(profile: Profile, diagnostics: Diagnostics) -> None:

@@ -30,6 +30,8 @@ from tests.strategies import fill, namings, profiles, shuffled
 
 # One job of every kind, as the study with a command has it. Training kinds: the last kept step.
 PINNED = {
+    "data/right": ("derive", "3dda675e4d473355aeeba3aa222ae6d1a314025823c1c51dbf8fb13cf5cb6ec2"),
+    "data/rated": ("rate", "b680abb5875cef1144b67046f82eec63448533b03edf5d3ddb7ab1023c31305e"),
     "tiny/tokenizer": ("tokenizer", "8c4501fe1e341132542579b60bb49e9036c8288ae87c0e7e438abc5dcefa0b88"),
     "tasks/sums/test": ("rows", "c79939721bc3726f2335ed8a2e572c6bcc45607b35aa5005287e2ee6e2cb9986"),
     "tiny/tokens/problems": ("tokens", "8127529e176a5aee74ff977f39d8ce9a78b2037743071403336c86210673b54e"),
@@ -37,6 +39,7 @@ PINNED = {
     "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
     "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
     "tiny/400/dpo/r0/dpo": ("dpo", "8f2b4ba8d1ced646d8ae724393df2c4c76bc3613efe6a2a2f55faa3777d0d743"),
+    "tiny/400/zero/r0/rl": ("fetch", "c7065b481afb33a47d45ccaa1916d2525cc27c54865f355782f2d9d014f6ce52"),
     "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
     "tiny/400/rl/r0/rl@best.sums.pass@1": (
         "select",
@@ -62,15 +65,29 @@ PINNED = {
 
 BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
 SELECT = {"recipes.best": [{"more": {"from": BEST, "sft": {"like": "sft.sft"}}}]}
+FETCH = {"recipes.zero": [{"rl": {"hub": "org/model"}}]}
 DPO = {
     "tasks.sums.splits.pairs": {"data": "held-out"},
     "recipes.dpo": [{"dpo": {"dpo": {"task": "sums", "split": "pairs", "batch_size": 8, "max_steps": 20}}}],
+}
+DERIVED = {
+    "data.rated": {
+        "samples": {
+            "from": {"trunk": "tiny", "at": 400},
+            "task": "sums",
+            "num_samples": 16,
+            "max_new_tokens": 32,
+        }
+    },
+    "data.right": {"data": "rated", "where": {"num_correct": {"min": 1}}, "take": 100},
+    "tasks.sums.splits.own": {"data": "right"},
+    "recipes.rft": [{"rft": {"sft": {"like": "sft.sft", "split": "own"}}}],
 }
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
 
 def test_literal_identities() -> None:
-    plan = plan_with(COMMAND | SELECT | DPO)
+    plan = plan_with(COMMAND | SELECT | DPO | FETCH | DERIVED)
     jobs = {job_id: plan.job(job_id) for job_id in PINNED}
     found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
     assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
@@ -287,6 +304,15 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "rows": {"source": _JSONL, "columns": {"answer": {"column": "answer", "regex": None}}, "limit": 5},
     "tokens": {"source": _JSONL, "text": "text"},
+    "derive": {
+        "source": _JSONL,
+        "where": {"level": {"min": 1}},
+        "group_by": "question",
+        "drop": 1,
+        "take": 2,
+        "pairs": {"per_problem": 1},
+    },
+    "rate": {"verifier": _NUMERIC, "num_samples": 16, "max_unverifiable": 0.05},
     "pretrain": {
         "model": {"architecture": "llama", "hidden_size": 64},
         "batch_size": 16,
@@ -334,6 +360,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "merge": {"method": "linear", "weights": [0.5, 0.5]},
     "select": {"metric": "pass@1", "mode": "max"},
+    "fetch": {"hub": {"repo": "org/model", "revision": "main", "commit": "abc", "files": []}},
     "command": {"run": "true", "files": [_FILE], "leaves": "model", "seed": 1},
     "sample": {
         "prompt": "{question}",
@@ -364,6 +391,11 @@ OTHER: Mapping[str, Any] = {
     "source": _OTHER_JSONL,
     "columns": {"answer": {"column": "answer", "regex": "(.*)"}},
     "limit": 6,
+    "where": {"level": {"max": 1}},
+    "group_by": "level",
+    "drop": 2,
+    "take": 3,
+    "pairs": {"per_problem": 2},
     "text": "body",
     "model": {"architecture": "llama", "hidden_size": 65},
     "batch_size": 32,
@@ -384,6 +416,7 @@ OTHER: Mapping[str, Any] = {
     "method": "slerp",
     "metric": "pass@4",
     "lora": {**_LORA, "r": 16},
+    "hub": {"repo": "org/model", "revision": "main", "commit": "def", "files": []},
     "mode": "min",
     "weights": [0.25, 0.75],
     "run": "false",

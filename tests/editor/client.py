@@ -54,6 +54,9 @@ class Server:
         self.ask("shutdown", None)
         self.tell("exit", None)
         self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
     def _end_late(self) -> None:
         try:

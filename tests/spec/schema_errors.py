@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError
 
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.nodes import Mapping, plain, span_at
@@ -25,19 +25,32 @@ def schema_lines(schema: dict[str, Any], text: str) -> set[int]:
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """The error itself; of alternatives, what is wrong with the one that was meant."""
-    if not error.context:
+    """The error itself; of alternatives, what is wrong with the one that has the right type."""
+    arms: dict[object, list[ValidationError]] = {}
+    for inner in error.context or ():
+        arms.setdefault(inner.relative_schema_path[0], []).append(inner)
+    meant = [arm for arm in arms.values() if not any(_is_another(inner, error) for inner in arm)]
+    if not meant:
         yield error
         return
-    meant = best_match([error])
-    yield meant if meant is not None else error
-    deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
-    if len(deepest.absolute_path) > len(error.absolute_path):
-        yield from _leaves(deepest)
+    for inner in min(meant, key=len):
+        yield from _leaves(inner)
+
+
+def _is_another(inner: ValidationError, outer: ValidationError) -> bool:
+    """Whether the value is not of the kind of this alternative at all."""
+    return inner.validator in ("type", "enum") and inner.absolute_path == outer.absolute_path
 
 
 def _lines(root: Any, error: ValidationError) -> Iterator[int]:
     path = tuple(error.absolute_path)
+    if error.validator is None:  # a key that is refused, which the error does not name: what has its value
+        owner: Any = plain(root)
+        for step in path:
+            owner = owner[step]
+        keys = [key for key, value in owner.items() if value == error.instance]
+        yield from (span_at(root, (*path, key), key=True).line for key in keys)
+        return
     if error.validator == "additionalProperties" and error.validator_value is False:
         known = error.schema.get("properties", {})
         for key in error.instance:

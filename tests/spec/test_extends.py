@@ -46,7 +46,7 @@ def spec_of(result: LoadResult) -> Any:
 
 
 def parted(value: dict[str, Any], num: int, random: Random) -> list[dict[str, Any]]:
-    """Mappings that merge into `value`, the last winning: below, some say other values, or keys that go again."""
+    """Mappings that merge into `value`, the last winning; those below say other values too, and more keys."""
     parts: list[dict[str, Any]] = [{} for _ in range(num)]
     for key, item in value.items():
         if isinstance(item, dict) and item and random.random() < 0.8:
@@ -96,7 +96,8 @@ def check_places(result: LoadResult) -> None:
 
 def test_later_files_win_and_the_spec_wins_over_all(tmp_path: Path) -> None:
     files = {
-        "experiment.yaml": "extends: [a.yaml, b.yaml]\nseed: 3\ndata: {train: {jsonl: mine.jsonl}}\n" + BASE.split("data:")[0]
+        "experiment.yaml": "extends: [a.yaml, b.yaml]\nseed: 3\ndata: {train: {jsonl: mine.jsonl}}\n"
+        + BASE.split("data:")[0]
         + BASE[BASE.index("tasks:") :],
         "a.yaml": "seed: 1\ndescription: from a\ndata: {docs: {text: a.txt}, train: {jsonl: a.jsonl}}",
         "b.yaml": "seed: 2\ndescription: from b\ndata: {docs: {text: [b.txt, c.txt]}, old: {text: o.txt}}",
@@ -128,7 +129,8 @@ def test_recipes_are_lists_and_are_replaced(tmp_path: Path) -> None:
 
 
 def test_a_matrix_below_is_changed_axis_by_axis(tmp_path: Path) -> None:
-    sweep = "recipes: {s: {matrix: {n: [1, 2], m: [3]}, stages: [{a: {sft: {task: arith, batch_size: $m, max_steps: $n}}}]}}"
+    stage = "{a: {sft: {task: arith, batch_size: $m, max_steps: $n}}}"
+    sweep = f"recipes: {{s: {{matrix: {{n: [1, 2], m: [3]}}, stages: [{stage}]}}}}"
     files = {
         "experiment.yaml": "extends: [low.yaml, sweep.yaml]\nrecipes: {s: {matrix: {m: [4, 5], n: [6]}}}\n",
         "low.yaml": BASE,
@@ -138,7 +140,9 @@ def test_a_matrix_below_is_changed_axis_by_axis(tmp_path: Path) -> None:
     assert list(spec_of(result).recipes) == ["sft", "s[n=6,m=4]", "s[n=6,m=5]"]
     assert result.experiment is not None
     assert result.experiment.where("recipes", "s[n=6,m=4]", 0) == "sweep.yaml:1:53"
-    assert result.experiment.span("recipes", "s[n=6,m=4]", 0, "sft", "batch_size").file.endswith("experiment.yaml")
+    assert result.experiment.span("recipes", "s[n=6,m=4]", 0, "sft", "batch_size").file.endswith(
+        "experiment.yaml"
+    )
 
 
 @pytest.mark.parametrize("typed", ["study/experiment.yaml", "{}/study/experiment.yaml"])
@@ -176,7 +180,8 @@ def small(folder: Path) -> Path:
 def test_a_plan_is_the_same_wherever_the_folders_lie(tmp_path: Path) -> None:
     here, there = small(tmp_path / "here"), small(tmp_path / "far" / "there")
     one, other = compile_spec(here).plan, compile_spec(there).plan
-    assert one is not None and other is not None
+    assert one is not None
+    assert other is not None
     assert one == other
     assert {line.rpartition(":")[0].rpartition(":")[0] for job in one.jobs for line in job.source} == {
         "../shared/base.yaml"
@@ -189,7 +194,8 @@ def test_a_change_below_makes_a_plan_stale(tmp_path: Path) -> None:
     base = tmp_path / "shared" / "base.yaml"
     base.write_text(BASE.replace("max_steps: 20", "max_steps: 30"), encoding="utf-8")
     after = compile_spec(spec).plan
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert before.digest != after.digest
 
 

@@ -85,7 +85,9 @@ def test_a_matrix_is_what_would_be_written_by_hand(found: tuple[dict[str, Any], 
 
 @settings(max_examples=25, deadline=None)
 @given(matrices(), st.randoms(use_true_random=False))
-def test_the_order_of_keys_and_comments_mean_nothing(found: tuple[dict[str, Any], Cells], random: Random) -> None:
+def test_the_order_of_keys_and_comments_mean_nothing(
+    found: tuple[dict[str, Any], Cells], random: Random
+) -> None:
     spec = study({}, after={"matrix": {}, "stages": [AFTER]})
     other = shuffled(spec, random)
     for each in (spec, other):  # the order of axes is that in names
@@ -184,7 +186,8 @@ def test_one_is_read_that_agrees_with_the_reader(sweep: LoadResult) -> None:
     assert spec.tasks["sums[part=two]"].splits["test"].data == "problems[part=one]"
     assert list(spec.trunks["tiny[peak=0.001]"].pretrain.data) == ["docs", "problems[part=two]"]
     (stage,) = spec.recipes["next[lr=4e-05,part=one,rate=2]"]
-    assert stage.from_ is not None and stage.from_.recipe == "sft[part=one,lr=4e-05,num=10]"
+    assert stage.from_ is not None
+    assert stage.from_.recipe == "sft[part=one,lr=4e-05,num=10]"
     assert stage.sft is not None
     assert (stage.sft.task, stage.sft.max_steps, stage.sft.args) == (
         "sums[part=one]",
@@ -211,7 +214,8 @@ def test_a_contrast_is_one_for_each_choice_of_cells_that_agree(sweep: LoadResult
         (nexts[0], fourth),
         (nexts[1], second),
         *((cell, "base") for cell in (first, second, third, fourth)),
-        *((cell, first) for cell in (second, third, fourth)),  # a cell named whole is compared with all others
+        # a cell named whole is compared with all others
+        *((cell, first) for cell in (second, third, fourth)),
     ]
 
 
@@ -240,7 +244,7 @@ def test_an_interpolated_text_and_an_axis_point_to_where_they_are_written(sweep:
     assert (span.line, span.column) == (4, 49)
 
 
-def test_cells_share_a_class_and_the_report_has_their_values(sweep: LoadResult) -> None:
+def test_cells_share_a_class_and_the_report_has_their_values() -> None:
     plan = plan_of(study({"lr": [1e-5, 1e-4], "num": [5]}))
     assert {job.cls for job in plan.jobs if job.kind == "sft"} == {"sft.sft"}
     found = {cell["recipe"]: cell["matrix"] for cell in plan.report["cells"]}
@@ -263,7 +267,9 @@ def test_cells_share_a_class_and_the_report_has_their_values(sweep: LoadResult) 
 def test_a_profile_selects_all_cells_or_some(said: str, cpus: list[int]) -> None:
     profile = Profile.model_validate({"resources": [{"on": {"recipe": said, "kind": "sft"}, "cpus": 8}]})
     plan = plan_of(study({"lr": [1e-5, 1e-4], "num": [5, 6]}), profile=profile)
-    assert [job.resources["cpus"] for job in plan.jobs if job.id.startswith("tiny/400/") and job.kind == "sft"] == cpus
+    assert [
+        job.resources["cpus"] for job in plan.jobs if job.id.startswith("tiny/400/") and job.kind == "sft"
+    ] == cpus
 
 
 def test_text_in_names_is_made_fit() -> None:
@@ -297,7 +303,9 @@ def test_names_are_read_in_parts() -> None:
     assert [table.named("recipes", text)[0] for text in ("sft[lr=2]", "sft[l=1]", "rl")] == [[], [], []]
 
 
-SCRAPS = st.sampled_from(["", "1", "x", "[]", "{}", "[1, a]", "{a: 1}", "null", "[null]", "$lr", "${", "$$", "[$x]"])
+SCRAPS = st.sampled_from(
+    ["", "1", "x", "[]", "{}", "[1, a]", "{a: 1}", "null", "[null]", "$lr", "${", "$$", "[$x]"]
+)
 
 
 @settings(max_examples=80, deadline=None)

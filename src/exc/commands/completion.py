@@ -14,11 +14,14 @@ from pathlib import Path
 
 # What an argument's metavar stands for. A kind in VALUES is asked for; `files` and `folders` are the shell's.
 KINDS = {
-    "JOB-ID": "jobs", "JOB-ID PATH [PLAN]": "jobs", "JOB": "jobs", "WHAT": "targets", "TARGET": "targets",
-    "CODE": "codes", "NAME": "profiles", "TEMPLATE": "templates", "SHELL": "shells", "RECIPE": "recipes",
+    "JOB-ID": "jobs", "JOB-ID PATH [PLAN]": "jobs", "JOB-ID [PLAN]": "jobs", "WHAT": "targets",
+    "CODE": "codes", "NAME": "profiles", "TEMPLATE": "templates", "SHELL": "shells",
     "SPEC": "files", "FILE": "files", "FILE.csv": "files",
-    "PLAN": "folders", "PLAN2": "folders", "FOLDER": "folders", "PATH": "folders",
+    "PLAN": "folders", "PLAN2": "folders", "FOLDER": "folders", "PATH": "folders", "PLAN|STORE": "folders",
 }  # fmt: skip
+
+
+FLAGS = {"--recipe": "recipes", "--trunk": "trunks"}  # of several options with one metavar
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def _command(name: str, text: str, parser: argparse.ArgumentParser) -> Command:
 
 
 def _kind(action: argparse.Action) -> str:
+    if (flag := next(iter(action.option_strings), "")) in FLAGS:
+        return FLAGS[flag]
     metavar = action.metavar if isinstance(action.metavar, str) else ""
     return KINDS.get(metavar, "none")
 
@@ -82,12 +87,16 @@ def _jobs() -> list[str]:
 
 
 def _targets() -> list[str]:
-    """What `exc cancel` and `exc logs` may be told: jobs, and recipes."""
+    """What `exc cancel` may be told: jobs, and recipes."""
     return [*_recipes(), *_jobs()]
 
 
 def _recipes() -> list[str]:
     return _keys(Path("experiment.yaml"), "recipes")
+
+
+def _trunks() -> list[str]:
+    return _keys(Path("experiment.yaml"), "trunks")
 
 
 def _profiles() -> list[str]:
@@ -128,6 +137,7 @@ VALUES: dict[str, Callable[[], Iterable[str]]] = {
     "jobs": _jobs,
     "targets": _targets,
     "recipes": _recipes,
+    "trunks": _trunks,
     "profiles": _profiles,
     "codes": _codes,
     "templates": _templates,

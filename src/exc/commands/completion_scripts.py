@@ -37,7 +37,9 @@ _exc() {
         ''|none) COMPREPLY=() ;;
         files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         folders) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-        *) mapfile -t COMPREPLY < <("${COMP_WORDS[0]}" completion --values "$kind" --prefix "$cur" 2>/dev/null) ;;
+        *) mapfile -t COMPREPLY < <(
+            "${COMP_WORDS[0]}" completion --values "$kind" --prefix "$cur" 2>/dev/null
+        ) ;;
     esac
     [[ $piece == [=:@] ]] && piece=
     local done=${cur%"$piece"}

@@ -138,7 +138,7 @@ def _tell(done: Cancelled, plan: Plan, folder: Path, store: Store) -> None:
     from exc.runtime.submitters import submitters
 
     if not done.anything:
-        why = f"all {plural(done.finished, 'job')} named are done" if done.finished else "no such job is to be run"
+        why = f"none of it is still to be run, {done.finished} done"
         if done.spared:
             why = "other jobs need all that is left of it"
         print(f"nothing to cancel: {why}")

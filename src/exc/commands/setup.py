@@ -11,8 +11,9 @@ from exc.commands.terminal import fail
 from exc.spec.diagnostics import did_you_mean
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-# Files of a template that are not what they are called: sources must not be taken for modules of exc.
+# Files that are kept under another name: sources must not be taken for modules of exc, nor hidden files missed.
 SUFFIX = ".template"
+HIDDEN = {"gitignore": ".gitignore"}
 COMMON = "common"
 SPEC_SCHEMA, PROFILES_SCHEMA = "exc.schema.json", "exc.profiles.schema.json"
 
@@ -26,9 +27,8 @@ def schema(args: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     Path(args.out).write_text(text, encoding="utf-8")
-    print(
-        f"{args.out}: written; name it in the first line of {'profiles.yaml' if args.profiles else 'the spec'}:"
-    )
+    reader = "profiles.yaml" if args.profiles else "the spec"
+    print(f"{args.out}: written; name it in the first line of {reader}:")
     print(f"# yaml-language-server: $schema={args.out}")
     return 0
 
@@ -88,15 +88,16 @@ def _title(folder: Path) -> str:
     return " ".join(comment).partition(". ")[0].removesuffix(".")
 
 
-def template_files(name: str) -> dict[str, bytes]:
+def template_files(template: str) -> dict[str, bytes]:
     """What `exc init` writes: path -> content."""
     from exc.spec.json_schema import profiles_schema, schema_text, spec_schema
 
     files: dict[str, bytes] = {}
-    for folder in (TEMPLATES / COMMON, TEMPLATES / name):
+    for folder in (TEMPLATES / COMMON, TEMPLATES / template):
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                files[path.relative_to(folder).as_posix().removesuffix(SUFFIX)] = path.read_bytes()
+                name = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
+                files[HIDDEN.get(name, name)] = path.read_bytes()
     files[SPEC_SCHEMA] = schema_text(spec_schema()).encode()
     files[PROFILES_SCHEMA] = schema_text(profiles_schema()).encode()
     return files

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
 from exc.compiler.folder import plan_folder
 from exc.compiler.plan import PLAN_FILE, Plan
-from exc.pipeline import compile_spec, stale_files, write_plan
+from exc.pipeline import Compiled, compile_spec, stale_files, write_plan
 from exc.spec.codes import CODES
-from exc.spec.diagnostics import did_you_mean
+from exc.spec.diagnostics import Diagnostics, did_you_mean
+from exc.spec.load import load_experiment
 
 _OURS = frozenset({PLAN_FILE, "PLAN.md", "graph.svg", "jobs"})
 
@@ -35,6 +37,10 @@ def compile_(args: argparse.Namespace) -> int:
     if out.exists() and not out.is_dir():
         return fail(f"{out} is a file; name a folder with -o")
     compiled = compile_spec(spec, out, args.profile)
+    if not args.check and any(d.code == "unlocked" for d in compiled.diagnostics.sorted()):
+        for line in lock_missing(spec):
+            print(line, file=sys.stderr if args.json else sys.stdout)
+        compiled = compile_spec(spec, out, args.profile)
     if not args.json:
         show_diagnostics(compiled)
     changed = False
@@ -52,6 +58,41 @@ def compile_(args: argparse.Namespace) -> int:
     if not args.json:
         _say(compiled.plan, out, changed=changed, written=not args.check)
     return 1 if args.check and changed else 0
+
+
+def lock_missing(spec: Path) -> list[str]:
+    """Resolve what the lock lacks, where the hub can be reached; what is wrong, compiling says."""
+    from exc.lock import LockError, Unreachable
+    from exc.locking import update_lock
+
+    draft = load_experiment(spec).draft
+    try:
+        said = update_lock(draft, spec.parent, anew=False, diagnostics=Diagnostics()) if draft else []
+    except (LockError, Unreachable):
+        return []
+    return [f"locked {line}" for line in said]
+
+
+def lock(args: argparse.Namespace) -> int:
+    """Resolve the spec's names on the hub, and say what they are."""
+    from exc.lock import LockError, Unreachable
+    from exc.locking import hub_models, update_lock
+
+    spec = Path(args.spec)
+    loaded = load_experiment(spec)
+    found = Compiled(None, loaded.experiment, loaded.diagnostics, loaded.sources)
+    if loaded.draft is None:
+        show_diagnostics(found)
+        return 1
+    try:
+        said = update_lock(loaded.draft, spec.parent, anew=args.update, diagnostics=loaded.diagnostics)
+    except LockError as error:
+        return fail(str(error))
+    except Unreachable as error:
+        return fail(f"the hub cannot be reached: {error}", 3)
+    show_diagnostics(found)
+    print("\n".join(said) or f"exc.lock: nothing to resolve, {len(list(hub_models(loaded.draft)))} locked")
+    return 1 if loaded.diagnostics.has_errors else 0
 
 
 def explain(args: argparse.Namespace) -> int:

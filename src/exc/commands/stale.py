@@ -118,6 +118,9 @@ _SPELLED = {
 def _task(experiment: Experiment, path: tuple[str | int, ...]) -> str | None:
     """The task of the stage or evaluation at `path`."""
     spec, name = experiment.spec, str(path[1])
+    if path[0] == "data":
+        samples = spec.data[name].samples
+        return samples.task if samples is not None else None
     body = spec.recipes[name][int(path[2])].body if path[0] == "recipes" else spec.evaluations[name].pass_at_k
     return body.task if isinstance(body, Sft | Grpo | Dpo | PassAtK) else None
 
@@ -131,12 +134,25 @@ def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
         if parts[4] in names:
             index = names.index(parts[4])
             return ("recipes", parts[2], index, spec.recipes[parts[2]][index].kind)
-    evaluation = job.cls.split(".")[0]
-    if job.kind in ("sample", "score", "bits_per_byte") and evaluation in spec.evaluations:
-        return ("evaluations", evaluation, spec.evaluations[evaluation].kind)
+    if (data := _data(job)) in spec.data:
+        return ("data", data) if job.kind == "derive" else ("data", data, "samples")
+    part = job.id.rpartition(".")[0] if job.kind == "sample" else job.id  # without the number of its block
+    if part.endswith(f".{job.kind}"):
+        of = part.removesuffix(f".{job.kind}")
+        evaluation = next((name for name in spec.evaluations if of.endswith(f".{name}")), None)
+        if evaluation is not None:
+            return ("evaluations", evaluation, spec.evaluations[evaluation].kind)
     if job.kind == "pretrain":
         return ("trunks", parts[0], "pretrain")
     return None
+
+
+def _data(job: Job) -> str:
+    """The data source that a job makes, or samples for; "" where there is none."""
+    if job.kind in ("derive", "rate"):
+        return str(job.config["data"])
+    head, _, rest = job.cls.partition(".")
+    return rest.rpartition(".")[0] if job.kind == "sample" and head == "data" else ""
 
 
 def shown_change(change: FieldChange, names: Mapping[str, str]) -> str:

@@ -38,7 +38,10 @@ def adopt(args: argparse.Namespace) -> int:
         said = Statement.now(args.why, args.origin)
         if args.values:
             points = adopt_values(plan, Path(args.values), store, said)
-            print(f"adopted {plural(len(points), 'number')} from {args.values}; reports mark them, none compares them")
+            print(
+                f"adopted {plural(len(points), 'number')} from {args.values}; "
+                "reports mark them, and compare nothing with them"
+            )
             return 0
         adoption = adopt_artifact(plan, args.names[0], Path(args.names[1]), store, said)
     except (PlanError, StoreError, AdoptError, LookupError) as error:

@@ -22,3 +22,17 @@ def judge_most(completion: str, answer: str, row: Mapping[str, object]) -> bool:
 
 def judge_none(completion: str, answer: str, row: Mapping[str, object]) -> bool:  # noqa: ARG001
     raise RuntimeError("the judge is away")
+
+
+def greedy() -> Iterator[dict[str, object]]:
+    yield {"question": "1+1", "answer": 2, "demonstrations": ["2\n"]}
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    yield {"question": "x" * (1 << 31), "answer": 2, "demonstrations": ["2\n"]}
+
+
+def judge_never(completion: str, answer: str, row: Mapping[str, object]) -> bool:  # noqa: ARG001
+    while completion is not answer:
+        pass
+    return True

@@ -76,10 +76,10 @@ def test_a_failed_job_stops_only_what_reads_it(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_is_a_failure_with_a_reason(tmp_path: Path) -> None:
-    world = make_world(tmp_path, job("rl", "die"))
+    world = make_world(tmp_path, job("rl", "die"), profile={"name": "local", "retries": {"killed": 0}})
     code, shown = run(world)
     assert code == 1
-    assert "failed rl (killed)\n  killed by SIGKILL" in shown
+    assert "failed rl (killed)\n  killed by signal 9 (SIGKILL), which exc did not send" in shown
     assert run(world)[0] == 0
 
 
@@ -139,3 +139,5 @@ def test_a_job_that_asks_for_more_than_there_is_fails_with_a_reason(tmp_path: Pa
     code, shown = run(world)
     assert code == 1
     assert "it asks for 99 GPUs, this machine has" in shown
+    assert "lower `gpus` under `resources` in the profile" in shown
+    assert words(world) == {"rl": "failed"}

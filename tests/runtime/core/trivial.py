@@ -40,6 +40,10 @@ def run(ctx: JobContext) -> None:
         raise MemoryError
     if does == "wait":
         _wait(ctx)
+    if does == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if does == "hang":
+        time.sleep(1000)
     if does == "nothing":
         return
     ctx.publish(lambda folder: _write(ctx, folder), metrics={"value": 1.5}, counts=Counts(samples=3))
@@ -69,11 +73,15 @@ def run_steps(ctx: JobContext) -> None:
     state = ctx.work / "count"
     step = int(state.read_text()) if state.exists() else 0
     last = max(ctx.kept)
+    if step:
+        ctx.emit("progress", step=step, total=last, resumed=True)
     while step < last:
         if ctx.should_stop():
             raise Stopped
         step += 1
         state.write_text(str(step))
+        ctx.emit("saved", step=step)
+        time.sleep(ctx.config.get("pace_s", 0.0))
         ctx.emit("progress", step=step, total=last, loss=1 / step)
         if step in ctx.kept:
             _publish_step(ctx, step)

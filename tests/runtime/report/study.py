@@ -253,3 +253,34 @@ def _checkpoint(study: Study, at: int, rows: Job, *, last: bool) -> None:
             failure=failure,
         )
         study.attempt(models["rl", 1], started="2026-01-01T00:00:00Z")
+
+
+def matrix_study(root: Path) -> Study:
+    """Base and four variants of one recipe at two checkpoints; pass@k is drawn twice, of other cells."""
+    study = Study(root, num_problems=60, evaluations={"arithmetic": ARITHMETIC})
+    cells = [{"lr": lr, "beta": beta} for lr in ("1e-06", "3e-06") for beta in ("0", "0.1")]
+    for at in (300, 600):
+        trunk = study.job(f"tiny/pretrain/{at}", "pretrain")
+        study.publish(trunk)
+        arms: list[tuple[str, dict[str, str], Job]] = [("base", {}, trunk)]
+        for matrix in cells:
+            name = "joint[" + ",".join(f"{axis}={value}" for axis, value in matrix.items()) + "]"
+            arms.append((name, matrix, study.job(f"tiny/{at}/{name}/r0/rl", "grpo", ("model", trunk.id))))
+        for number, (name, matrix, model) in enumerate(arms):
+            sample = study.job(f"{model.id}.arithmetic.sample", "sample", ("model", model.id))
+            score = study.cell("arithmetic", "tiny", at, name, model, sample, matrix=matrix)
+            study.scores(score, base_chances(study.num_problems, at) ** (1 - 0.05 * number), at + number)
+    first = [index for index, cell in enumerate(study.cells) if cell["at"] == 300]
+    study.report = {
+        "figures": [
+            "gains",
+            "panels",
+            {
+                "figure": "panels",
+                "on": {"at": {"steps": [300], "include": [], "snap": "exact"}},
+                "cells": first,
+            },
+            "sharpening",
+        ]
+    }
+    return study

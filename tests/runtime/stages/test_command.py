@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from exc.runtime.context import JobFailed, Stopped
@@ -105,3 +108,42 @@ def test_what_runs_on_in_the_background_is_ended(bench: Bench, make_model: Model
     last = beat.read_text()
     time.sleep(0.2)
     assert beat.read_text() == last
+
+
+KILLED = """
+import os, subprocess, sys
+from exc.runtime.stages.command import Guardian
+guardian = Guardian()
+shell = "sleep 1000 & echo $!; trap '' TERM; wait"
+child = subprocess.Popen(["bash", "-c", shell], process_group=guardian.group, stdout=subprocess.PIPE)
+print(guardian.group, child.pid, int(child.stdout.readline()), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_command_ends_with_a_job_that_is_killed() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdin=pipe, stdout=pipe, text=True) as job:
+        assert job.stdout is not None
+        started = [psutil.Process(int(word)) for word in job.stdout.readline().split()]
+        assert all(process.is_running() for process in started)
+        job.kill()
+    gone, alive = psutil.wait_procs(started, timeout=30)
+    assert (len(gone), alive) == (3, [])
+
+
+@pytest.mark.parametrize(
+    ("shell", "kind"),
+    [
+        ("ulimit -v 300000; python -c 'x = bytearray(1 << 30)'", "out-of-memory"),
+        ("head -c 9 /dev/zero > /dev/full", "disk"),
+        ("ulimit -f 1; head -c 99999 /dev/zero > $EXC_OUTPUT/big", "disk"),
+        ("echo MemoryError; for i in 1 2 3 4; do echo on; done; exit 1", "command"),
+    ],
+)
+def test_what_a_command_died_of_is_its_class(
+    bench: Bench, make_model: ModelMaker, shell: str, kind: str
+) -> None:
+    with pytest.raises(JobFailed) as failure:
+        command(bench, shell, make_model())
+    assert failure.value.kind == kind

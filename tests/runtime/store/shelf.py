@@ -33,8 +33,8 @@ def plan(*jobs: Job, experiment: str = "study") -> Plan:
 
 def finish(store: Store, made: Plan, one: Job, record: Mapping[str, object] | None = None) -> None:
     """Leave what a job leaves: artifacts, links, an attempt, and resume state where it trains."""
-    kept: Mapping[int | None, str] = dict(one.kept) or {None: one.identity}
-    for step, identity in kept.items():
+    kept: list[tuple[int | None, str]] = [*one.kept.items()] or [(None, one.identity)]
+    for step, identity in kept:
         described = {
             "job": one.id,
             "experiment": made.experiment,

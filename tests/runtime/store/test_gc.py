@@ -71,7 +71,7 @@ def test_resume_state_of_what_is_done_goes_and_of_what_is_not_stays(store: Store
     both = plan(ready, half)
     register(both, FOLDER, store)
     (store.work_path(half.work_key) / "step-3").mkdir(parents=True)
-    store.publish("grpo", half.kept[3], lambda folder: None, lambda: {"metrics": {}, "inputs": {}})
+    store.publish("grpo", half.kept[3], lambda _: None, lambda: {"metrics": {}, "inputs": {}})
     collector = Collector(store, AT_ONCE)
     assert found(collector.find(), "resume state") == {"ready"}
     collector.remove(collector.find())
@@ -189,7 +189,8 @@ def test_what_is_new_waits_for_a_plan_that_may_come(store: Store) -> None:
     finish(store, plan(orphan), orphan)
     assert found(Collector(store, Rules()).find(), "artifact") == set()
     record = store.artifact_path("merge", orphan.identity) / "artifact.json"
-    os.utime(record, (time.time() - 2 * DAY_S,) * 2)
+    before = time.time() - 2 * DAY_S
+    os.utime(record, (before, before))
     assert found(Collector(store, Rules()).find(), "artifact") == {"orphan"}
 
 
@@ -219,8 +220,9 @@ def test_leftovers_go_when_their_writer_is_gone_or_was_not_heard_of_for_days(sto
     }.items():
         (store.root / "tmp" / name).mkdir(parents=True, exist_ok=True)
         write_json(store.root / "tmp" / name / "owner.json", owner)
+    before = time.time() - 8 * DAY_S
     for path in (store.root / "tmp" / "long-ago", store.root / "tmp" / "long-ago" / "owner.json"):
-        os.utime(path, (time.time() - 8 * DAY_S,) * 2)
+        os.utime(path, (before, before))
     collector = Collector(store, AT_ONCE)
     items = [item for item in collector.find() if item.sort == "leftovers"]
     assert {item.name: "node7" in item.why for item in items} == {"tmp/dead": False, "tmp/long-ago": True}
@@ -249,6 +251,18 @@ def test_registrations_are_found_by_folder_experiment_and_digest(store: Store, t
     assert not entry.superseded  # its folder cannot be seen from here
 
 
+def test_a_plan_is_superseded_when_its_folder_holds_another(store: Store, tmp_path: Path) -> None:
+    made = plan(job("one"))
+    folder = tmp_path / "plan"
+    folder.mkdir()
+    register(made, folder, store)
+    (entry,) = registrations(store)
+    for digest_there, superseded in ((made.digest, False), ("another", True)):
+        write_json(folder / "plan.json", {"digest": digest_there})
+        assert entry.superseded is superseded
+    assert entry.work == {made.jobs[0].identity: made.jobs[0].artifacts()}
+
+
 # --- every store, every registry ----------------------------------------------------------------------------
 
 KINDS = ("merge", "sft", "score", "sample")
@@ -260,15 +274,17 @@ def studies(draw: st.DrawFn) -> tuple[list[Plan], list[bool]]:
     pool: list[Job] = []
     for number in range(draw(st.integers(1, 7))):
         kind = draw(st.sampled_from(KINDS))
-        reads = draw(st.lists(st.sampled_from(pool), max_size=2, unique_by=lambda one: one.id)) if pool else []
+        reads = (
+            draw(st.lists(st.sampled_from(pool), max_size=2, unique_by=lambda one: one.id)) if pool else []
+        )
         kept = draw(st.lists(st.integers(1, 3), min_size=1, unique=True)) if kind == "sft" else ()
         pool.append(job(f"job{number}", kind, reads, kept))
     plans = []
     for _ in range(draw(st.integers(1, 3))):
-        chosen = set(draw(st.lists(st.sampled_from(pool), min_size=1, unique_by=lambda one: one.id)))
+        chosen = draw(st.sets(st.sampled_from([one.id for one in pool]), min_size=1))
         for one in reversed(pool):
-            chosen |= {other for other in pool if one in chosen for need in one.needs if need.job == other.id}
-        plans.append(plan(*(one for one in pool if one in chosen), experiment=draw(st.sampled_from("ab"))))
+            chosen |= {need.job for need in one.needs if one.id in chosen}
+        plans.append(plan(*(one for one in pool if one.id in chosen), experiment=draw(st.sampled_from("ab"))))
     return plans, [draw(st.booleans()) for _ in plans]
 
 

@@ -1,0 +1,31 @@
+"""Fetch files of one commit of a repository into a folder: `python -m ... REPO COMMIT FOLDER FILE...`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def download(repo: str, commit: str, folder: Path, files: Sequence[str]) -> None:
+    """Bring the files that are not there yet. Raises whatever the hub's library raises."""
+    from huggingface_hub import hf_hub_download
+
+    for name in files:
+        hf_hub_download(repo, name, revision=commit, local_dir=folder)
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    repo, commit, folder, *files = arguments
+    try:
+        download(repo, commit, Path(folder), files)
+    except Exception as error:  # its kinds are many, and all end in one line for the job's log
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

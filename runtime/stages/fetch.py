@@ -1,0 +1,96 @@
+"""Stage `fetch`: a model made elsewhere, brought into the store: from the hub at one commit, or from a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exc.runtime.context import JobContext, JobFailed, Stopped
+from exc.runtime.files import digest_file
+from exc.runtime.stages.model_folder import BadModel, read_config, read_tensors
+
+_POLL_S = 0.2
+# A job runs without the hub; the process that asks it is the one exception.
+_ONLINE = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+def run(ctx: JobContext) -> None:
+    """Publish the model's files under `model`. What was fetched before a stop is not fetched again.
+
+    Raises JobFailed("config") for what is no model or was never locked, JobFailed("data") for files that are
+    not what was planned, and JobFailed("node") where the hub cannot be reached.
+    """
+    ctx.work.mkdir(parents=True, exist_ok=True)
+    folder = ctx.work / "model"
+    hub: Mapping[str, Any] | None = ctx.config.get("hub")
+    if hub is None:
+        _copy(ctx, folder)
+    else:
+        _download(ctx, hub, folder)
+        for file in hub["files"]:
+            _check(folder / file["name"], file)
+    try:
+        read_config(folder)
+        tensors = read_tensors(folder)
+    except BadModel as error:
+        raise JobFailed("config", f"what was fetched is no model: {error}") from error
+    parameters = sum(_size(shape) for _, shape in tensors.values())
+
+    def write(out: Path) -> None:
+        shutil.move(folder, out / "model")
+
+    ctx.publish(write, metrics={"num_parameters": float(parameters)})
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _copy(ctx: JobContext, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for file in ctx.config["files"]:
+        source = ctx.root / file["path"]
+        shutil.copyfile(source, folder / source.name)
+        _check(folder / source.name, file)
+
+
+def _download(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
+    """Have a process of its own fetch the files, and end it when the job is to stop."""
+    if hub["commit"] is None:
+        raise JobFailed("config", f"{hub['repo']} was never locked; run `exc lock` and `exc compile`")
+    names = [file["name"] for file in hub["files"]]
+    command = [sys.executable, "-m", "exc.runtime.stages.download", hub["repo"], hub["commit"]]
+    environment = {**os.environ, **_ONLINE}
+    process = subprocess.Popen(
+        [*command, str(folder), *names], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    total = sum(file["bytes"] for file in hub["files"])
+    try:
+        while process.poll() is None:
+            if ctx.should_stop():
+                raise Stopped
+            time.sleep(_POLL_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        _, errors = process.communicate()
+    if process.returncode:
+        reason = errors.strip().rsplit("\n", 1)[-1]
+        raise JobFailed("node", f"{hub['repo']} could not be fetched: {reason}")
+    ctx.emit("progress", step=total, total=total)
+
+
+def _check(path: Path, file: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise JobFailed("data", f"{path.name} did not come with the model")
+    if path.stat().st_size != file["bytes"] or (file["sha256"] and digest_file(path) != file["sha256"]):
+        raise JobFailed("data", f"{path.name} is not the file that was planned: its content differs")
