@@ -118,13 +118,14 @@ def _job(draft: Draft, cls: str, resources: Resources) -> Job:
 
 
 def _profile(name: str, profile: Profile) -> dict[str, Any]:
+    retries = profile.retries.model_dump(by_alias=True, exclude_none=True)
     return {
         "name": name,
         "backend": profile.backend,
         "store": profile.store,
         "slots": profile.slots,
         **({} if profile.gpus is None else {"gpus": profile.gpus}),
-        **({"retries": dict(sorted(profile.retries.items()))} if profile.retries else {}),
+        **({"retries": retries} if retries else {}),
         "save_interval_s": profile.save_interval,
         "env": list(profile.env),
         "setup": list(profile.setup),

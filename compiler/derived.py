@@ -14,6 +14,7 @@ from exc.compiler.reader import Reader
 from exc.compiler.rows import judging_config, source_config
 from exc.compiler.sampling import num_blocks, num_exemplars, sample_config, sample_inputs
 from exc.compiler.world import World
+from exc.spec.cells import base_of
 from exc.spec.data import Data, Samples
 from exc.spec.references import ModelRef
 
@@ -121,7 +122,7 @@ def _rate(world: World, name: str, samples: Samples, reader: Reader | None, job_
         draft = world.jobs.add(
             "sample",
             f"{job_id}.sample.{block}",
-            f"data.{name}.sample",
+            f"data.{base_of(name)}.sample",
             sample_config(world, samples, num_exemplars(samples, model), block),
             inputs,
             source=line,

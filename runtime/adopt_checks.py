@@ -59,6 +59,8 @@ def _model(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) -
     if model != folder and (folder / "state").is_dir():
         check_state(folder / "state")
         files["state"] = folder / "state"
+    if model != folder and (folder / "adapter").is_dir():
+        files["adapter"] = folder / "adapter"
     return Offer(files, metrics)
 
 
@@ -134,7 +136,7 @@ def _documents(job: Job, folder: Path, store: Store, metrics: Mapping[str, float
 
 _MEASURES = ("sample", "score", "bits_per_byte")
 _CHECKS: Mapping[str, Callable[[Job, Path, Store, Mapping[str, float]], Offer]] = {
-    **dict.fromkeys(("pretrain", "sft", "grpo", "merge", "command"), _model),
+    **dict.fromkeys(("pretrain", "sft", "dpo", "grpo", "parallel", "merge", "command"), _model),
     "sample": _samples,
     "score": _scores,
     "bits_per_byte": _documents,

@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.live import Live
 
-from exc.runtime.watch import Frame, Watch
+from exc.runtime.watch import Watch
+from exc.runtime.watch_frame import Frame
 from exc.runtime.watch_view import frame_lines
 
 _ENDED_AFTER_S = 3.0  # without a running job or a submitter: jobs that end and start leave gaps
@@ -45,10 +46,12 @@ def watch_live(watch: Watch, plan_folder: Path, console: Console, *, interval_s:
                 break
             # A slow store is not asked all the time.
             due = began + max(interval_s, 2 * (time.monotonic() - began))
-            size: tuple[int, int] | None = None
+            size = (0, 0)
             while (left := due - time.monotonic()) > 0:
-                if size != (size := console.size):  # also when the window has changed meanwhile
-                    shown = frame_lines(frame, plan_folder, size[0], size[1], _FOOT)
+                width, height = console.size
+                if size != (width, height):  # also when the window has changed meanwhile
+                    size = width, height
+                    shown = frame_lines(frame, plan_folder, width, height, _FOOT)
                     live.update(Group(*shown), refresh=True)
                 try:
                     if _pressed(descriptor, min(left, 0.2)) in ("q", "Q", "\x03", "\x04"):

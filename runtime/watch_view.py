@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from exc.runtime.state import Word
-from exc.runtime.watch import ClassRow, FailedRow, Frame, RunningRow
+from exc.runtime.watch_frame import ClassRow, FailedRow, Frame, RunningRow
 from exc.runtime.watch_layout import Column, bar, curve, lines, rooms
 from exc.runtime.wording import clock, duration, plan_command
 

@@ -155,10 +155,11 @@ def _foreign(kind: str, field: str) -> ArgProblem:
     target = (known or targets.split())[0]
     if known and target in STAGE_KEYS[kind]:
         hint = f"write `{target}` beside `args`"
-    elif known and (hint := _place_of(kind, target)) is not None:
-        hint = f"as for `{target}`: {hint}"
+    elif known and (place := _place_of(kind, target)) is not None:
+        hint = f"as for `{target}`: {place}"
     elif known:
-        hint = f"TRL calls it `{target}`" + (", which has the opposite sense" if field in OPPOSITE else "")
+        opposite = ", which has the opposite sense" if _last(field) in OPPOSITE else ""
+        hint = f"TRL calls it `{target}`{opposite}"
     else:
         hint = f"it is `{target}` there where a stage has it; {kind} does not"
     return ArgProblem(field, "foreign-field", f"`{field}` is what {framework} calls it", hint=hint)

@@ -1,10 +1,11 @@
 """JSON Schema (draft-07) of the spec and of profiles.yaml, for editors and other programs.
 
 Made from the models, with what they do not say in `schema_forms.py`. Two trees stand over each other: one
-says what may be written, the other (`Needs.*`) what must not be left out, so that a copy (`like`) and a file
-that goes on from others (`extends`) may leave out anything. Alternatives are told apart by type or by a key, never by
-`oneOf`: an editor then says what is wrong with the alternative that was meant. `errorMessage`, `doNotSuggest`
-and `markdownDescription` are read by the YAML language server and ignored by validators.
+says what may be written, the other (`Needs.*`) what must not be left out, so that a copy (`like`) and a
+file that goes on from others (`extends`) may leave out anything. Alternatives are told apart by type or by
+a key, never by `oneOf`: an editor then says what is wrong with the alternative that was meant.
+`errorMessage`, `doNotSuggest` and `markdownDescription` are read by the YAML language server and ignored by
+validators.
 """
 
 from __future__ import annotations

@@ -219,8 +219,9 @@ class _Copier:
     def _is_numbered(self, name: str, path: Path) -> bool:
         """Whether this is the name of one round of a repeated stage, which has one without the number, too."""
         stage = self._node(path)
-        is_repeated = isinstance(stage, Mapping) and "repeats" in stage.entries
-        return is_repeated and not name.endswith(f".{plain(stage.entries['repeats'])}")
+        if not isinstance(stage, Mapping) or "repeats" not in stage.entries:
+            return False
+        return not name.endswith(f".{plain(stage.entries['repeats'])}")
 
     def _is_later_round(self, path: Path) -> bool:
         """Whether this is a repeated stage, and not of the first round, which says the same."""

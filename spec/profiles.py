@@ -29,18 +29,22 @@ Kind = Literal[
 ]
 
 
-# Failure classes whose number of retries a person may choose.
-Retried = Literal[
-    "out-of-memory",
-    "diverged",
-    "data",
-    "verifier",
-    "command",
-    "killed",
-    "node",
-    "preempted",
-    "error",
-]
+class Retries(Model):
+    """How often `exc submit` tries a job again, by the class of its failure; by default not at all."""
+
+    out_of_memory: Count | None = Field(
+        default=None, alias="out-of-memory", description="there was not enough memory"
+    )
+    diverged: Count | None = Field(default=None, description="loss or gradients were no finite numbers")
+    data: Count | None = Field(default=None, description="a row or file was not as the spec says")
+    verifier: Count | None = Field(default=None, description="a verifier failed or hung")
+    command: Count | None = Field(default=None, description="the command of a `command` stage failed")
+    killed: Count | None = Field(
+        default=None, description="a signal that exc did not send ended it; by default 2"
+    )
+    node: Count | None = Field(default=None, description="the machine it ran on was gone; by default 2")
+    preempted: Count | None = Field(default=None, description="it had to make room; by default 3")
+    error: Count | None = Field(default=None, description="nobody foresaw it")
 
 
 class ResourceSelector(Model):
@@ -91,7 +95,6 @@ class Tracker(Model):
         return {"name": value} if isinstance(value, str) else value
 
 
-
 class Profile(Model):
     """A place where plans run. The `local` profile is shipped: this machine, one CPU a job."""
 
@@ -101,9 +104,8 @@ class Profile(Model):
     )
     slots: PositiveInt | None = Field(default=None, description="CPU slots; by default all of this machine's")
     gpus: Count | None = Field(default=None, description="GPUs to use; by default all of this machine's")
-    retries: dict[Retried, Count] = Field(
-        default_factory=dict,
-        description="failure class: how often `exc submit` tries such a job again by itself",
+    retries: Retries = Field(
+        default=Retries(), description="how often a job that failed is tried again, by failure class"
     )
     save_interval: DurationS = Field(default=300, description="how often training jobs save resume state")
     env: tuple[str, ...] = Field(

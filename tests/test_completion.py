@@ -128,7 +128,7 @@ class Terminal:
 SHELLS = {
     "bash": (
         ["bash", "--norc", "-i"],
-        'PS1="ready> "; bind "set show-all-if-ambiguous on"; bind "set bell-style none"; eval "$(exc completion bash)"',
+        'bind "set show-all-if-ambiguous on"; bind "set bell-style none"; eval "$(exc completion bash)"',
     ),
     "zsh": (
         ["zsh", "-f", "-i"],

@@ -83,7 +83,8 @@ def row(**values: Any) -> ResultRow:
         "matrix": {},
         "metrics": {"pass@1": 0.5},
     }
-    return ResultRow(**{**usual, **numbers, "adopted": (), "problems": None, **values})
+    fields: dict[str, Any] = {**usual, **numbers, "adopted": (), "problems": None, **values}
+    return ResultRow(**fields)
 
 
 def test_names_in_brackets_are_not_taken_for_markup() -> None:

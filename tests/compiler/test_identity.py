@@ -417,6 +417,9 @@ OTHER: Mapping[str, Any] = {
     "metric": "pass@4",
     "lora": {**_LORA, "r": 16},
     "hub": {"repo": "org/model", "revision": "main", "commit": "def", "files": []},
+    "start_step": 10,
+    "start_row": 160,
+    "data_seed": 7,
     "mode": "min",
     "weights": [0.25, 0.75],
     "run": "false",
@@ -431,6 +434,7 @@ OTHER: Mapping[str, Any] = {
     "k": [1, 8],
     "num_samples": 32,
     "max_unverifiable": 0.1,
+    "verifier_timeout": 90,
     "limit_bytes": 1001,
 }
 EVERY_FIELD = [(kind, name) for kind, table in FIELDS.items() for name in table.fields]

@@ -104,7 +104,7 @@ def test_a_branch_learns_from_what_its_own_base_got_right(tmp_path: Path) -> Non
     assert kinds.count("sample") == 12  # 2 checkpoints and 4 branches, on 2 splits; none for the data alone
 
     made.edit("num_correct: {min: 1}", "num_correct: {min: 2}")
-    assert "where.num_correct.min 1 -> 2 (experiment.yaml:9:47)" in made.ok("plan")
+    assert "where.num_correct.min 1 -> 2 (experiment.yaml:9:46)" in made.ok("plan")
     made.ok("compile")
     before = made.started()
     made.ok("submit")

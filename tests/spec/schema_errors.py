@@ -9,7 +9,8 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
 from exc.spec.diagnostics import Diagnostics
-from exc.spec.nodes import Mapping, plain, span_at
+from exc.spec.nodes import Node, plain, span_at
+from exc.spec.places import span_node
 from exc.spec.source import parse
 
 
@@ -42,7 +43,7 @@ def _is_another(inner: ValidationError, outer: ValidationError) -> bool:
     return inner.validator in ("type", "enum") and inner.absolute_path == outer.absolute_path
 
 
-def _lines(root: Any, error: ValidationError) -> Iterator[int]:
+def _lines(root: Node, error: ValidationError) -> Iterator[int]:
     path = tuple(error.absolute_path)
     if error.validator is None:  # a key that is refused, which the error does not name: what has its value
         owner: Any = plain(root)
@@ -67,9 +68,7 @@ def _lines(root: Any, error: ValidationError) -> Iterator[int]:
     yield span_at(root, path, key=True).line
 
 
-def _first_line(root: Any, path: tuple[str | int, ...]) -> int:
+def _first_line(root: Node, path: tuple[str | int, ...]) -> int:
     """The line of an item's first key, where its own key is that of the list."""
-    node = root
-    for step in path:
-        node = node.entries[step] if isinstance(node, Mapping) else node.items[step]
-    return node.span.line
+    node = span_node(root, path)
+    return root.span.line if node is None else node.span.line

@@ -14,7 +14,7 @@ from pathlib import Path
 
 # What an argument's metavar stands for. A kind in VALUES is asked for; `files` and `folders` are the shell's.
 KINDS = {
-    "JOB-ID": "jobs", "JOB-ID PATH [PLAN]": "jobs", "JOB-ID [PLAN]": "jobs", "WHAT": "targets",
+    "JOB-ID": "jobs", "JOB-ID PATH [PLAN]": "jobs", "JOB-ID [PLAN]": "jobs", "RECIPE": "recipes",
     "CODE": "codes", "NAME": "profiles", "TEMPLATE": "templates", "SHELL": "shells",
     "SPEC": "files", "FILE": "files", "FILE.csv": "files",
     "PLAN": "folders", "PLAN2": "folders", "FOLDER": "folders", "PATH": "folders", "PLAN|STORE": "folders",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exc.runtime.logs import Found
 
 EXIT_USAGE = 2
-_MOST_NAMED = 12
+_MOST_NAMED = 5
 
 
 def watch(args: argparse.Namespace) -> int:

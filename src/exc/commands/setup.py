@@ -11,7 +11,7 @@ from exc.commands.terminal import fail
 from exc.spec.diagnostics import did_you_mean
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-# Files that are kept under another name: sources must not be taken for modules of exc, nor hidden files missed.
+# Files under another name: sources are no modules of exc, and hidden files are easily missed.
 SUFFIX = ".template"
 HIDDEN = {"gitignore": ".gitignore"}
 COMMON = "common"

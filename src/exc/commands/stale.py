@@ -134,7 +134,7 @@ def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
         if parts[4] in names:
             index = names.index(parts[4])
             return ("recipes", parts[2], index, spec.recipes[parts[2]][index].kind)
-    if (data := _data(job)) in spec.data:
+    if (data := _data(experiment, job)) in spec.data:
         return ("data", data) if job.kind == "derive" else ("data", data, "samples")
     part = job.id.rpartition(".")[0] if job.kind == "sample" else job.id  # without the number of its block
     if part.endswith(f".{job.kind}"):
@@ -147,12 +147,13 @@ def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
     return None
 
 
-def _data(job: Job) -> str:
+def _data(experiment: Experiment, job: Job) -> str:
     """The data source that a job makes, or samples for; "" where there is none."""
     if job.kind in ("derive", "rate"):
         return str(job.config["data"])
-    head, _, rest = job.cls.partition(".")
-    return rest.rpartition(".")[0] if job.kind == "sample" and head == "data" else ""
+    if job.kind != "sample" or not job.cls.startswith("data."):
+        return ""
+    return next((name for name in experiment.spec.data if f"data/{name}." in job.id), "")
 
 
 def shown_change(change: FieldChange, names: Mapping[str, str]) -> str:

@@ -15,7 +15,8 @@ import pytest
 from exc.compiler.plan import Job
 from exc.runtime.attempts import Attempt, new_attempt
 from exc.runtime.events import EventWriter
-from exc.runtime.trackers import SENT, main, measures, run_id, start, tags_of
+from exc.runtime.tracker_feed import SENT, main, measures
+from exc.runtime.trackers import run_id, start, tags_of
 from tests.runtime.core.test_submit import run, words
 from tests.runtime.core.world import World, make_world, steps_job, wait_until
 

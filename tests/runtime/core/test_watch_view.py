@@ -15,7 +15,7 @@ from rich.console import Console
 from exc.runtime.owner import Owner
 from exc.runtime.state import WORDS, Word
 from exc.runtime.submitters import Submitter
-from exc.runtime.watch import ClassRow, FailedRow, Frame, RunningRow
+from exc.runtime.watch_frame import ClassRow, FailedRow, Frame, RunningRow
 from exc.runtime.watch_layout import bar, curve
 from exc.runtime.watch_view import frame_lines
 
@@ -27,7 +27,7 @@ def counts(**given: int) -> dict[Word, int]:
 
 
 def row(name: str, mean: float | None = None, waits: tuple[str, ...] = (), **members: int) -> ClassRow:
-    some = {word: count for word, count in counts(**members).items() if count}
+    some: dict[Word, int] = {word: count for word, count in counts(**members).items() if count}
     return ClassRow(name, "grpo", some, mean, waits)
 
 

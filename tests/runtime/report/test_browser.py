@@ -214,6 +214,8 @@ def test_light_and_dark_follow_the_system_and_the_button(tab: Browser, system: s
         == str(other == "dark").lower()
     )
     assert tab.run(line) != before
+    track = "getComputedStyle(document.querySelector('.contrasts .bar')).backgroundImage"
+    assert "gradient" in tab.run(track)
 
 
 def test_nothing_is_kept_when_the_page_is_left(tab: Browser, page: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_figure_of_some_cells_draws_those_alone(variants: Study, variants_page
 def test_a_selection_is_told_in_words(on: dict[str, Any], words: str) -> None:
     (request,) = requests_of({"figures": [{"figure": "gains", "on": on, "cells": [3]}]})
     assert request.words == words
-    assert request.cells == {3}
+    assert request.cells == frozenset({3})
 
 
 def test_a_figure_of_no_measured_cell_is_told(variants: Study) -> None:

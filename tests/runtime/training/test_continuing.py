@@ -36,7 +36,8 @@ def train(folder: Path, inputs: dict[str, Path], steps: int, **changes: Any) -> 
 
 def behind(artifact: Path, done: int, *parts: str) -> tuple[dict[str, Path], dict[str, Any]]:
     """Inputs and config of a run behind `done` steps: what it continues is among `parts`."""
-    inputs, config = {"model": artifact / "model"}, {"model": {}}
+    inputs: dict[str, Path] = {"model": artifact / "model"}
+    config: dict[str, Any] = {"model": {}}
     if "optimizer" in parts:
         inputs["continues"] = artifact / "state"
     if "data_position" in parts:
