@@ -83,9 +83,9 @@ def selected_steps(world: World, at: At, trunk: str) -> frozenset[int]:
         if isinstance(part, BETWEEN):
             found |= {step for step in steps if _is_within(part, step * per_unit)}
         elif part is not None:
-            for single in part if isinstance(part, tuple) else (part,):
-                value = (single,) if isinstance(part, tuple) else single
-                found |= _resolved(Schedule.model_construct(**{name: value}, snap=at.snap), total, per_step)
+            for value in [(point,) for point in part] if isinstance(part, tuple) else [part]:
+                single = Schedule().model_copy(update={name: value, "snap": at.snap})
+                found |= _resolved(single, total, per_step)
     if at.every is not None:
         found |= {step for step in steps if step % at.every == 0}
     ends = {"first": steps[0], "last": steps[-1]} if steps else {}

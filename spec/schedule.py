@@ -59,7 +59,10 @@ class FactorRange(Model):
 
 
 class Schedule(Model):
-    """Steps of a run. A bare list in YAML is `{steps: [...]}`; the parts given are united."""
+    """Steps of a run. A bare list in YAML is `{steps: [...]}`; the parts given are united.
+
+    All count from the start of the run itself, also where it starts from a model.
+    """
 
     SHORT: ClassVar[str] = "a list of steps"
 

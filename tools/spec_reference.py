@@ -36,8 +36,8 @@ from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile, Resources, ResourceSelector
 from exc.spec.recipes import Command, Grpo, Merge, Sft, Stage
 from exc.spec.references import At, Between, ModelRef, Selector
-from exc.spec.schedule import FractionRange, Schedule, StepRange, TokenRange
-from exc.spec.trunks import Bpe, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
+from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
+from exc.spec.trunks import Bpe, Continues, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
 from exc.spec.units import format_bytes, format_duration, parse_bytes, parse_duration_s
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
@@ -76,7 +76,7 @@ NOUNS: dict[type[BaseModel], str] = {
 # The examples of amounts, which the introduction gives once.
 _AMOUNTS = re.compile(r" such as (?:50B|40GB|8h)[^,]*,.*? or \w+(?: \([^)]*\))?")
 # Not a key in YAML: the stage's name is the key that its body stands under.
-HIDDEN = {(Stage, "name")}
+HIDDEN = {(Stage, "name"), (Stage, "repeats")}
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ PARTS = (
             "bpe": Bpe,
             "A learning rate": LrSchedule,
             "An optimizer": Optimizer,
+            "What is taken over": Continues,
         },
     ),
     Part(
@@ -110,6 +111,7 @@ PARTS = (
             "A range of steps": StepRange,
             "A range of tokens": TokenRange,
             "A range of fractions": FractionRange,
+            "A range of multiples": FactorRange,
         },
     ),
     Part("Recipes and stages", Stage, {"sft": Sft, "grpo": Grpo, "merge": Merge, "command": Command}),

@@ -45,7 +45,7 @@ class Cell:
     arm: str  # the recipe, with matrix values, and the snapshot where it is not the last
     recipe: str
     replicate: int
-    step: int | None
+    step: int | str | None  # text: the name of a choice among the kept steps
     final: bool
     model_job: str
     model_artifact: str
@@ -133,7 +133,7 @@ def _fill(place: dict[str, Any], evaluation: Mapping[str, Any], store: Store, re
         artifact = store.read(kind, identity)
         units = _read_units(artifact.path, evaluation["kind"])
         metrics = dict(artifact.metrics)
-        note = _disagreement(units, metrics, metric_names(evaluation))
+        note = _disagreement(units, metrics, metric_names(evaluation)) or _choice(place["step"])
     except StoreError as error:
         return Cell(**place, missing=Missing("damaged", str(error).splitlines()[0], place["job"]))
     except ValueError as error:
@@ -141,6 +141,14 @@ def _fill(place: dict[str, Any], evaluation: Mapping[str, Any], store: Store, re
             **place, missing=Missing("damaged", f"the artifact {place['artifact']}: {error}", place["job"])
         )
     return Cell(**place, units=units, metrics=metrics, note=note, adopted=adoptions_of(artifact.record))
+
+
+def _choice(step: int | str | None) -> str:
+    """What must be known of a snapshot that was chosen by its result."""
+    if not isinstance(step, str):
+        return ""
+    by = step.removeprefix("best.")
+    return f"the step that did best by {by}, out of all that were kept: there its number is biased upwards"
 
 
 def _read_units(folder: Path, kind: str) -> Units | None:

@@ -66,11 +66,10 @@ def merged_tensors(model: Any) -> dict[str, Any]:
     from peft.tuners.lora import LoraLayer
 
     base = model.get_base_model()
-    deltas = {
-        name: module.get_delta_weight("default")
-        for name, module in base.named_modules()
-        if isinstance(module, LoraLayer)
+    layers: dict[str, Any] = {
+        name: module for name, module in base.named_modules() if isinstance(module, LoraLayer)
     }
+    deltas = {name: layer.get_delta_weight("default") for name, layer in layers.items()}
     merged = {}
     for name, tensor in base.state_dict().items():
         if ".lora_" in name:

@@ -158,6 +158,24 @@ def test_exemplars_follow_the_class_of_the_model() -> None:
     assert [job.config["num_fewshot"] for job in shots] == [4, 0]
 
 
+def test_data_in_a_matrix_is_sampled_for_each_cell() -> None:
+    axis = {"matrix": {"t": [0.5, 1.0]}}
+    stage = {"rft": {"sft": {"task": "own", "batch_size": 16, "max_steps": 60}}}
+    made = plan_with(
+        {
+            "data.rated": {**axis, "samples": {**SAMPLES, "temperature": "${t}"}},
+            "data.right": {**axis, "data": "rated", "where": {"num_correct": {"min": 1}}},
+            "tasks.own": {**axis, "prompt": "{question}", "splits": {"train": {"data": "right"}}},
+            "recipes.rft": {**axis, "stages": [stage]},
+        }
+    )
+    for temperature in (0.5, 1.0):
+        assert lineage(made, f"tiny/400/rft[t={temperature}]/r0/rft") == ["rows", "derive", "rate"]
+        samples = read_by(made, f"tiny/400/data/rated[t={temperature}]", "samples:0")
+        assert samples.config["temperature"] == temperature
+        assert samples.cls == "data.rated.sample"
+
+
 # --- transforms of plain sources
 
 

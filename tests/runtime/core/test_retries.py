@@ -37,7 +37,7 @@ def test_a_job_that_is_always_killed_fails_in_the_end(tmp_path: Path) -> None:
     code, shown = run(world)
     assert code == 1
     assert "which is tried again in 2.0 s" in shown
-    assert "failed rl (killed)\n  killed by signal 9 (SIGKILL), which exc did not send; if memory" in shown
+    assert "failed rl (killed)\n  killed by signal 9 (SIGKILL), which exc did not send; where memory" in shown
     assert "to try again: exc submit" in shown
     assert attempts(world, "rl") == 3
     assert words(world) == {"rl": "failed", "sft": "done"}
