@@ -77,9 +77,12 @@ TIGHTER: dict[tuple[str, str], Schema] = {
 # Entries that may be a copy, and what `like` names there. A copy lacks nothing.
 LIKE: dict[str, str] = {
     "Evaluation": "the evaluation that this one copies; what is written here wins",
-    "Pretrain": "the trunk or stage whose run this one copies; what is written here wins",
     **dict.fromkeys(
-        ("Sft", "Grpo", "Dpo", "PretrainStage", "Merge", "Command"),
+        ("Pretrain", "PretrainStage"),
+        "the trunk, or the stage as `recipe.stage`, whose run this one copies; what is written here wins",
+    ),
+    **dict.fromkeys(
+        ("Sft", "Grpo", "Dpo", "Merge", "Command"),
         "the stage that this one copies, as `recipe.stage`; what is written here wins",
     ),
 }
