@@ -7,12 +7,13 @@ from exc.compiler.measuring import Measured, evaluate
 from exc.compiler.origins import PREVIOUS, stage_origin
 from exc.compiler.points import BASE, Point, point_of, pretraining_seed
 from exc.compiler.pretraining import Run, checkpoint, segment
+from exc.compiler.published import FETCH
 from exc.compiler.reader import Reader
 from exc.compiler.rows import rows_output
 from exc.compiler.sampling import MODEL
 from exc.compiler.schedules import resolve
 from exc.compiler.selection import Branch
-from exc.compiler.stage_configs import FETCH, stage_config
+from exc.compiler.stage_configs import stage_config
 from exc.compiler.world import World
 from exc.spec.cells import base_of
 from exc.spec.published import FolderModel, HubModel

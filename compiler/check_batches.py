@@ -70,7 +70,9 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
 
 
 def _stage_job(recipe: str, stage: Stage, trunk: str) -> Draft:
-    return _job(stage.kind, f"{base_of(recipe)}.{stage.repeats or stage.name}", {"trunk": trunk, "recipe": recipe})
+    return _job(
+        stage.kind, f"{base_of(recipe)}.{stage.repeats or stage.name}", {"trunk": trunk, "recipe": recipe}
+    )
 
 
 def _job(kind: str, cls: str, selector: dict[str, str]) -> Draft:

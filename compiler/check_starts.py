@@ -64,7 +64,7 @@ def _check_run(scope: Scope, world: World, path: Path, run: Pretrain, start: Poi
 
 
 def _check_length(scope: Scope, path: Path, run: Pretrain, origin: str | None) -> None:
-    """The model has the shape of the trunk that it descends from, which may be too short for the sequences."""
+    """Whether the shape, which is that of the trunk the model descends from, holds such sequences."""
     model = scope.spec.trunks[origin].pretrain.model if origin is not None else None
     if model is None:
         return

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import yaml
 
-from exc.compiler.plan import Job, Plan
+from exc.compiler.plan import SMOKE, Job, Plan
 from exc.spec.units import format_duration
 
 WHAT: Mapping[str, str] = {
@@ -30,6 +30,7 @@ WHAT: Mapping[str, str] = {
     "sample": "sample completions, one block for every problem",
     "score": "verify the samples and count",
     "bits_per_byte": "bits per byte of held-out text",
+    SMOKE: "try a class of jobs at its smallest, on random weights, before any of them",
 }
 LEAVES: Mapping[str, str] = {
     "tokenizer": "a tokenizer folder",
@@ -48,6 +49,7 @@ LEAVES: Mapping[str, str] = {
     "sample": "samples.jsonl",
     "score": "scores.jsonl, problems.jsonl and metrics",
     "bits_per_byte": "documents.jsonl and metrics",
+    SMOKE: "report.json and metrics; no model",
 }
 
 
@@ -78,6 +80,12 @@ class JobClass:
         return ", ".join(_RESOURCE.get(name, f"{name} {{}}".format)(value) for name, value in given.items())
 
     @property
+    def smokes(self) -> tuple[str, ...]:
+        """The smoke runs that its jobs wait for."""
+        found = {need.job: None for job in self.jobs for need in job.needs if need.role == SMOKE}
+        return tuple(found)
+
+    @property
     def sample(self) -> str:
         first, last = self.jobs[0].id, self.jobs[-1].id
         return first if first == last else f"{first} ... {last}"
@@ -99,7 +107,7 @@ def job_classes(plan: Plan) -> list[JobClass]:
 
 
 def _reads(jobs: list[Job]) -> tuple[str, ...]:
-    reads = {(need.role, need.artifact.partition("/")[0]): None for job in jobs for need in job.needs}
+    reads = {(need.role, need.artifact.partition("/")[0]): None for job in jobs for need in job.inputs}
     kinds: dict[str, dict[str, None]] = {}
     for role, kind in reads:
         kinds.setdefault(role.partition(":")[0], {})[kind] = None

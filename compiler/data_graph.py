@@ -38,7 +38,8 @@ def aliased(spec: Spec, name: str) -> str:
 
 def is_made(data: Data) -> bool:
     """Whether jobs make these rows, so that they are not read from where the spec says."""
-    return data.data is not None or data.samples is not None or data.is_transformed
+    elsewhere = data.hub is not None or data.data is not None or data.samples is not None
+    return elsewhere or data.is_transformed
 
 
 def reads(spec: Spec, name: str) -> Iterator[Read]:

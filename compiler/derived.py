@@ -10,12 +10,13 @@ from typing import Any
 from exc.compiler.build import Output
 from exc.compiler.data_graph import aliased, depends_on, grouped_by, is_made
 from exc.compiler.identity import source_digest
+from exc.compiler.published import FETCH, data_config
 from exc.compiler.reader import Reader
 from exc.compiler.rows import judging_config, source_config
 from exc.compiler.sampling import num_blocks, num_exemplars, sample_config, sample_inputs
 from exc.compiler.world import World
 from exc.spec.cells import base_of
-from exc.spec.data import Data, Samples
+from exc.spec.data import Data, HubData, Samples
 from exc.spec.references import ModelRef
 
 JOB = "job"  # the kind of a source whose rows are the output of a job
@@ -79,6 +80,11 @@ def placed(world: World, name: str, reader: Reader | None, path: str) -> str:
 
 
 def _make(world: World, name: str, data: Data, reader: Reader | None, job_id: str) -> Output:
+    if data.hub is not None:
+        if not data.is_transformed:
+            return _fetch(world, name, data.hub, job_id)
+        fetched = _fetch(world, name, data.hub, f"{job_id}.fetched")
+        return _derive(world, name, data, _job(name), {SOURCE: (fetched, "")}, job_id)
     if data.samples is None:
         if data.data is not None:
             source, inputs = read_data(world, data.data, reader)
@@ -88,8 +94,18 @@ def _make(world: World, name: str, data: Data, reader: Reader | None, job_id: st
     if not data.is_transformed:
         return _rate(world, name, data.samples, reader, job_id)
     rated = _rate(world, name, data.samples, reader, f"{job_id}.rated")
-    source = {"name": name, "kind": JOB, "role": SOURCE}
-    return _derive(world, name, data, source, {SOURCE: (rated, "")}, job_id)
+    return _derive(world, name, data, _job(name), {SOURCE: (rated, "")}, job_id)
+
+
+def _job(name: str) -> dict[str, Any]:
+    return {"name": name, "kind": JOB, "role": SOURCE}
+
+
+def _fetch(world: World, name: str, hub: HubData, job_id: str) -> Output:
+    line = world.line("data", name, "hub")
+    return world.jobs.final(
+        world.jobs.add(FETCH, job_id, "data.fetch", data_config(world, hub), {}, source=line)
+    )
 
 
 def _derive(

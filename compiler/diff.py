@@ -126,7 +126,7 @@ def _job_change(old: Job, new: Job) -> JobChange:
         fields.append(FieldChange("keep", sorted(old.kept), sorted(new.kept)))
     read = {need.role: need.artifact for need in old.needs}
     inputs = tuple(
-        need.job for need in new.needs if need.role != "resumes" and read.get(need.role) != need.artifact
+        need.job for need in new.inputs if need.role != "resumes" and read.get(need.role) != need.artifact
     )
     return JobChange(new, tuple(fields), inputs)
 
@@ -135,6 +135,6 @@ def changes_since(job: Job, fields: Mapping[str, Any], inputs: Mapping[str, str]
     """A job against the artifact that bore its name before: its hashed fields and its inputs by role."""
     own = tuple(changes(fields, identity_fields(job.kind, job.config)))
     reads = tuple(
-        need.job for need in job.needs if need.role != "resumes" and inputs.get(need.role) != need.artifact
+        need.job for need in job.inputs if need.role != "resumes" and inputs.get(need.role) != need.artifact
     )
     return JobChange(job, own, reads)

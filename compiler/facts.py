@@ -17,7 +17,7 @@ class FileFact:
 
 @dataclass(frozen=True, slots=True)
 class LockedFile:
-    """A file of a model on the hub: its size, and the digest of its content where the hub knows it."""
+    """A file on the hub: its size, and the digest of its content where the hub knows it."""
 
     name: str
     bytes: int
@@ -25,8 +25,8 @@ class LockedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class LockedModel:
-    """A model on the hub at one commit."""
+class LockedRepo:
+    """A repository on the hub at one commit, and what of it is wanted."""
 
     commit: str
     files: tuple[LockedFile, ...]
@@ -45,4 +45,4 @@ class Facts:
     vocabularies: Mapping[str, int | None] = field(
         default_factory=dict
     )  # folder of a tokenizer, as written -> how many tokens it has; None where that cannot be told
-    models: Mapping[str, LockedModel] = field(default_factory=dict)  # "repo@revision", as far as it is locked
+    hub: Mapping[str, LockedRepo] = field(default_factory=dict)  # key of a model or data set, where locked

@@ -77,9 +77,10 @@ def _files(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[list[st
 
 def _hub(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     """A repository at its commit. The revision counts only as long as nobody knows what it means."""
+    part = {"part": hub["part"]} if "part" in hub else {}
     if hub["commit"] is None:
-        return {"repo": hub["repo"], "revision": hub["revision"]}
-    return {"repo": hub["repo"], "commit": hub["commit"]}
+        return {"repo": hub["repo"], "revision": hub["revision"], **part}
+    return {"repo": hub["repo"], "commit": hub["commit"], **part}
 
 
 def _verifier(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def stage_origin(spec: Spec, trunk: str, recipe: str, index: int, seen: _Seen = 
 
 
 def model_origin(spec: Spec, ref: ModelRef, reader: Reader | None, seen: _Seen = frozenset()) -> str | None:
-    """The trunk from scratch that the model a reference means goes back to. `reader` None: a trunk reads it."""
+    """The trunk from scratch that a model goes back to. `reader` None: a trunk reads the reference."""
     trunk = ref.trunk or (reader[0] if reader is not None else None)
     if trunk is None or trunk not in spec.trunks:
         return None

@@ -12,6 +12,7 @@ import orjson
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
+SMOKE = "smoke"  # the kind of a smoke run, and the role in which jobs wait for theirs; never hashed
 
 
 class PlanError(Exception):
@@ -57,6 +58,11 @@ class Job:
     def work_key(self) -> str:
         """Where resume state and the writer's lease live in the store."""
         return self.computation or self.identity
+
+    @property
+    def inputs(self) -> tuple[Need, ...]:
+        """What it reads: its needs, without what only has to be done before it."""
+        return tuple(need for need in self.needs if need.role != SMOKE)
 
     def artifacts(self) -> tuple[str, ...]:
         """Every artifact the job must leave; it is done when all of them are there."""

@@ -77,6 +77,7 @@ def segment(world: World, run: Run, step: int) -> Output:
         before = bisect_left(run.kept, step)
         resumes = segment(world, run, run.kept[before - 1]) if before else None
         world.memo[key] = _add(world, run, step, resumes)
+        world.memo.setdefault(("asked", *run.key), set()).add(step)
     output: Output = world.memo[key]
     return output
 
@@ -84,8 +85,7 @@ def segment(world: World, run: Run, step: int) -> Output:
 def segments(world: World, key: tuple[Any, ...], kept: Iterable[int]) -> dict[int, Output]:
     """Step -> model, of a run that was asked for: what it keeps, and what else was read, in order."""
     run: Run = world.memo["run", *key]
-    asked = [each[-1] for each in world.memo if each[:-1] == ("segment", *key)]
-    return {step: segment(world, run, step) for step in sorted({*asked, *kept})}
+    return {step: segment(world, run, step) for step in sorted({*world.memo["asked", *key], *kept})}
 
 
 def _add(world: World, run: Run, step: int, resumes: Output | None) -> Output:
@@ -179,7 +179,8 @@ def _tokens(world: World, run: Run, name: str) -> Output:
     made, folder = _tokenizer(world, run)
     inputs = {"tokenizer": (made, folder), **read}
     source = world.line("data", name)
-    job_id = placed(world, name, run.reader, f"{run.origin or made.label}/tokens/{name}")
+    path = f"{run.origin}/tokens/{name}" if run.origin is not None else f"{made.label}.tokens.{name}"
+    job_id = placed(world, name, run.reader, path)
     draft = world.jobs.add("tokens", job_id, "tokens", config, inputs, source=source)
     return world.jobs.final(draft)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
+from exc.compiler.published import published_config
 from exc.compiler.rows import file_configs, judging_config
 from exc.compiler.selection import Branch, seed_of
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Body, Command, Dpo, Grpo, Merge, Sft
-
-FETCH = "fetch"  # the kind of the jobs that bring a model that was made elsewhere
 
 
 def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
@@ -26,16 +24,6 @@ def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
     seed = seed_of(world, branch)
     shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
     return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
-
-
-def published_config(world: World, model: HubModel | FolderModel) -> dict[str, Any]:
-    """A model made elsewhere: its files, as they were locked or as they lie in their folder."""
-    if isinstance(model, FolderModel):
-        return {"files": file_configs(world, (model.path,))}
-    locked = world.facts.models.get(model.key)
-    files = [] if locked is None else [asdict(file) for file in locked.files]
-    commit = None if locked is None else locked.commit
-    return {"hub": {"repo": model.repo, "revision": model.revision, "commit": commit, "files": files}}
 
 
 def _shared_config(world: World, body: Body) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def _publish(
             "experiment": plan.experiment,
             "step": step,
             "fields": identity_fields(job.kind, job.config),
-            "inputs": {need.role: need.artifact for need in job.needs},
+            "inputs": {need.role: need.artifact for need in job.inputs},
             "adopted": {**adoption.to_json(), **({"made_as": made} if made else {})},
             "metrics": dict(offer.metrics),
             **{"counts": {"flops": 0.0, "samples": 0, "tokens": 0}, "environment": {}, "seconds": 0.0},

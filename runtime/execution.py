@@ -27,7 +27,7 @@ from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
 
 # Kinds that compute on the GPU where there is one.
-_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "dpo", "sample", "bits_per_byte"})
+_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "dpo", "sample", "bits_per_byte", "smoke"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Execution:
     def _stage(self) -> None:
         num_threads = int(self.job.resources.get("cpus") or 1)
         prepare_process(num_threads)
-        inputs = {need.role: input_path(need, self.store) for need in self.job.needs}
+        inputs = {need.role: input_path(need, self.store) for need in self.job.inputs}
         check_sources(self.job.config, self.root, self.store)
         stage = load_stage(self.job.kind)
         stage(
@@ -145,8 +145,8 @@ class Execution:
 
         return {
             "fields": identity_fields(self.job.kind, self.job.config),
-            "inputs": {need.role: need.artifact for need in self.job.needs},
-            **inherited(self.store, [need.artifact for need in self.job.needs]),
+            "inputs": {need.role: need.artifact for need in self.job.inputs},
+            **inherited(self.store, [need.artifact for need in self.job.inputs]),
             "environment": self._environment(),
             "git_commit": git_commit(self.root),
             "host": socket.gethostname(),

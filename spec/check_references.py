@@ -54,7 +54,9 @@ def _check_stage(ctx: Context, path: Path, recipe: str) -> None:
     names = stage_names(ctx, recipe)
     stage = ctx.text(*path, "stage")
     if stage is not None and stage not in names:
-        rounds = [name for name, repeated in zip(names, _repeated(ctx, recipe), strict=True) if repeated == stage]
+        rounds = [
+            name for name, repeated in zip(names, _repeated(ctx, recipe), strict=True) if repeated == stage
+        ]
         if rounds:
             message = f"`{stage}` is repeated in `{recipe}`, so it is {len(rounds)} stages"
             ctx.error("unknown-reference", message, (*path, "stage"), one_of(rounds))

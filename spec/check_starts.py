@@ -57,7 +57,7 @@ def _check_from_scratch(ctx: Context, path: Path) -> None:
 
 
 def _is_reported(ctx: Context, path: Path, key: str) -> bool:
-    """Whether it is already said why a key is missing: the copy failed, or what was copied lacks it as well."""
+    """Whether it is said already why a key is missing: the copy failed, or its source lacks it as well."""
     if path in ctx.validated.failed:
         return True
     source = ctx.validated.sources.get(path, ())
@@ -101,10 +101,11 @@ def _check_cycles(ctx: Context) -> None:
     """Trunks that need themselves, through the models that they start from; each cycle once."""
     done: set[_Node] = set()
     for trunk in ctx.names("trunks"):
-        start = (trunk, "", 0)
+        start: _Node = (trunk, "", 0)
         if start in done:
             continue
-        chain, waiting = [start], [_needs(ctx, start)]
+        chain: list[_Node] = [start]
+        waiting = [_needs(ctx, start)]
         while chain:
             need = next(waiting[-1], None)
             if need is None:

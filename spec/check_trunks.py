@@ -18,7 +18,9 @@ MAX_SEED = 2**32 - 1  # the most that every library takes
 
 def check_trunks(ctx: Context) -> None:
     """Check all pre-training: that of trunks, and that which is a stage."""
-    stages = [("recipes", recipe, i) for recipe in ctx.names("recipes") for i in ctx.indices("recipes", recipe)]
+    stages = [
+        ("recipes", recipe, i) for recipe in ctx.names("recipes") for i in ctx.indices("recipes", recipe)
+    ]
     for owner in (*(("trunks", name) for name in ctx.names("trunks")), *stages):
         path: Path = (*owner, "pretrain")
         for source in ctx.names(*path, "data"):

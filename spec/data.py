@@ -12,7 +12,7 @@ from exc.spec.references import ModelRef
 from exc.spec.units import DurationS
 
 # Exactly one of these keys says where the rows come from.
-KINDS = ("jsonl", "parquet", "text", "python", "data", "samples")
+KINDS = ("jsonl", "parquet", "text", "python", "hub", "data", "samples")
 TRANSFORMS = ("where", "group_by", "drop", "take", "pairs")  # in the order in which they are applied
 # What rows of samples have beside the fields of the task's row.
 RATED = ("num_samples", "num_correct", "share_correct", "demonstrations", "wrong")
@@ -69,6 +69,28 @@ class Samples(Model):
     )
 
 
+class HubData(Model):
+    """A data set on the hub, read from the Parquet files that the hub keeps of it.
+
+    Its revision is resolved to a commit once, in `exc.lock` beside the spec.
+    """
+
+    SHORT: ClassVar[str] = "the name of a repository"
+
+    repo: str = Field(description="owner/name")
+    config: str = Field(default="default", description="the configuration, or subset")
+    split: str = Field(default="train", description="the split")
+    revision: str = Field(
+        default="refs/convert/parquet",
+        description="what holds CONFIG/SPLIT/*.parquet; by default the hub's own conversion",
+    )
+
+    @property
+    def key(self) -> str:
+        """What it is called in the lock file."""
+        return f"datasets/{self.repo}@{self.revision}:{self.config}/{self.split}"
+
+
 class Data(Model):
     """Named rows: from files or a Python callable beside the spec, from other data, or from a job.
 
@@ -87,6 +109,7 @@ class Data(Model):
     python: Target | None = Field(
         default=None, description="module:function beside the spec; called with `args`, yields dict rows"
     )
+    hub: HubData | None = Field(default=None, description="a data set on the hub")
     args: Json = Field(default_factory=dict, description="keyword arguments of the Python callable")
     files: tuple[str, ...] = Field(
         default=(), description="files that the Python callable reads; their content is part of identity"

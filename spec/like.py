@@ -217,7 +217,7 @@ class _Copier:
         )
 
     def _is_numbered(self, name: str, path: Path) -> bool:
-        """Whether this is the name of one round of a repeated stage, which has one without the number, too."""
+        """Whether this is one round of a repeated stage, which has a name without the number, too."""
         stage = self._node(path)
         if not isinstance(stage, Mapping) or "repeats" not in stage.entries:
             return False

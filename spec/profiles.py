@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from exc.spec.base import Count, Model, Name, PositiveInt
+from exc.spec.base import Bool, Count, Model, Name, PositiveInt
 from exc.spec.units import DurationS
 
 Kind = Literal[
@@ -26,7 +26,10 @@ Kind = Literal[
     "sample",
     "score",
     "bits_per_byte",
+    "smoke",
 ]
+# Kinds that can be tried at their smallest before they are begun. What a command does cannot be made smaller.
+SMOKED = ("pretrain", "sft", "grpo", "dpo", "sample")
 
 
 class Retries(Model):
@@ -69,6 +72,11 @@ class Resources(Model):
     )
     micro_batch_size: PositiveInt | None = Field(
         default=None, description="sequences per device at once; by default all"
+    )
+    smoke: Bool | None = Field(
+        default=None,
+        description="whether one tiny run on random weights comes before each class of such jobs; by default "
+        "where they have `gpus`. Of pretrain, sft, grpo, dpo and sample jobs; all others go without",
     )
 
 

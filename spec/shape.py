@@ -131,18 +131,6 @@ def _pairs(node: Node) -> Node:
 _samples = _keys(**{"from": reference, "num_fewshot": _fewshot})
 
 
-def _data(node: Node) -> Node:
-    listed = _lists("jsonl", "parquet", "text", "files")(node)
-    return _keys(samples=_samples, where=_each(_condition), pairs=_pairs)(listed)
-
-
-def _replicates(node: Node) -> Node:
-    """`4` -> `[{num: 4}]`."""
-    if isinstance(node, Scalar) and node.value is not None:
-        return Sequence([wrap("num", node)], node.span)
-    return _items(_keys(on=_selector))(node)
-
-
 def _hub(node: Node) -> Node:
     """`owner/name` -> `{repo: owner/name}`."""
     return wrap("repo", node) if isinstance(node, Scalar) and node.value is not None else node
@@ -151,6 +139,18 @@ def _hub(node: Node) -> Node:
 def _folder(node: Node) -> Node:
     """`models/a` -> `{path: models/a}`."""
     return wrap("path", node) if isinstance(node, Scalar) and node.value is not None else node
+
+
+def _data(node: Node) -> Node:
+    listed = _lists("jsonl", "parquet", "text", "files")(node)
+    return _keys(hub=_hub, samples=_samples, where=_each(_condition), pairs=_pairs)(listed)
+
+
+def _replicates(node: Node) -> Node:
+    """`4` -> `[{num: 4}]`."""
+    if isinstance(node, Scalar) and node.value is not None:
+        return Sequence([wrap("num", node)], node.span)
+    return _items(_keys(on=_selector))(node)
 
 
 _STAGE = {

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from exc.spec.base import Bool, Float, Fraction, Int, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.published import FolderRun, HubRun
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.units import Bytes, Tokens
@@ -113,6 +114,8 @@ class Trunk(Model):
         alias="from",
         description="the model that it starts from, such as a checkpoint of another trunk; by default none",
     )
+    hub: HubRun | None = Field(default=None, description="a model that others published, instead of a run")
+    folder: FolderRun | None = Field(default=None, description="a model in a folder, instead of a run")
     pretrain: Pretrain = Field(description="the run")
     checkpoints: Schedule = Field(description="the steps that are kept and branched")
 

@@ -41,7 +41,7 @@ class FakeHub:
 
 
 def _is_large(name: str) -> bool:
-    return name.endswith(".safetensors")
+    return name.endswith((".safetensors", ".parquet"))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -64,8 +64,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         self.hub.asked.append(f"{self.command} {path}")
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"] and parts[4:5] == ["revision"]:
+        if parts[:1] == ["api"] and parts[1:2] in (["models"], ["datasets"]) and parts[4:5] == ["revision"]:
             return self._info("/".join(parts[2:4]), "/".join(parts[5:]))
+        if parts[:1] == ["datasets"]:
+            parts = parts[1:]
         if parts[2:3] == ["resolve"]:
             return self._file("/".join(parts[:2]), parts[3], "/".join(parts[4:]), body=body)
         return self._fail("EntryNotFound")

@@ -23,4 +23,5 @@ STAGES: dict[str, str] = {
     "sample": "exc.runtime.stages.sample:run",
     "score": "exc.runtime.stages.score:run",
     "bits_per_byte": "exc.runtime.stages.bits_per_byte:run",
+    "smoke": "exc.runtime.stages.smoke:run",
 }

@@ -38,7 +38,7 @@ def run(ctx: JobContext) -> None:
     read = _counted(read_source(ctx.config["source"], ctx.root, ctx.inputs), steps[0])
     with scratch.open("wb") as file:
         for number, record in enumerate(transformed(read, ctx.config, steps), start=1):
-            file.write(_encode(record))
+            file.write(encode_record(record))
             if number % 1000 == 0:
                 ctx.emit("progress", step=number, total=None)
                 if ctx.should_stop():
@@ -171,7 +171,7 @@ def _texts(record: Record, column: str) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-def _encode(record: Record) -> bytes:
+def encode_record(record: Record) -> bytes:
     try:
         return dump_line(record.values)
     except (TypeError, ValueError) as error:

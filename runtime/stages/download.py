@@ -1,4 +1,4 @@
-"""Fetch files of one commit of a repository into a folder: `python -m ... REPO COMMIT FOLDER FILE...`."""
+"""Fetch files of one commit of a repository into a folder: `python -m ... KIND REPO COMMIT FOLDER FILE...`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def download(repo: str, commit: str, folder: Path, files: Sequence[str]) -> None:
+def download(kind: str, repo: str, commit: str, folder: Path, files: Sequence[str]) -> None:
     """Bring the files that are not there yet. Raises whatever the hub's library raises."""
     from huggingface_hub import hf_hub_download
 
     for name in files:
-        hf_hub_download(repo, name, revision=commit, local_dir=folder)
+        hf_hub_download(repo, name, repo_type=kind, revision=commit, local_dir=folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
 def main(arguments: Sequence[str]) -> int:
-    repo, commit, folder, *files = arguments
+    kind, repo, commit, folder, *files = arguments
     try:
-        download(repo, commit, Path(folder), files)
+        download(kind, repo, commit, Path(folder), files)
     except Exception as error:  # its kinds are many, and all end in one line for the job's log
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Stage `fetch`: a model made elsewhere, brought into the store: from the hub at one commit, or from a folder."""
+"""Stage `fetch`: models and data that others made, brought into the store: from the hub, or from a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 
 from exc.runtime.context import JobContext, JobFailed, Stopped
 from exc.runtime.files import digest_file
+from exc.runtime.stages.derive import encode_record
 from exc.runtime.stages.model_folder import BadModel, read_config, read_tensors
+from exc.runtime.stages.sources import ROWS_FILE, read_source
 
 _POLL_S = 0.2
 # A job runs without the hub; the process that asks it is the one exception.
@@ -21,13 +23,13 @@ _ONLINE = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 def run(ctx: JobContext) -> None:
-    """Publish the model's files under `model`. What was fetched before a stop is not fetched again.
+    """Publish a model's files under `model`, or a data set's rows. Nothing is fetched twice.
 
     Raises JobFailed("config") for what is no model or was never locked, JobFailed("data") for files that are
     not what was planned, and JobFailed("node") where the hub cannot be reached.
     """
     ctx.work.mkdir(parents=True, exist_ok=True)
-    folder = ctx.work / "model"
+    folder = ctx.work / "fetched"
     hub: Mapping[str, Any] | None = ctx.config.get("hub")
     if hub is None:
         _copy(ctx, folder)
@@ -35,6 +37,34 @@ def run(ctx: JobContext) -> None:
         _download(ctx, hub, folder)
         for file in hub["files"]:
             _check(folder / file["name"], file)
+    if hub is not None and "part" in hub:
+        _publish_rows(ctx, hub, folder)
+    else:
+        _publish_model(ctx, folder)
+
+
+def _publish_rows(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
+    """Publish the rows of Parquet files as other data that jobs make: a JSON object a line."""
+    files = [{"path": file["name"], **file} for file in hub["files"]]
+    records = read_source({"name": hub["repo"], "kind": "parquet", "files": files}, folder)
+    scratch, count = ctx.work / ROWS_FILE, 0
+    with scratch.open("wb") as out:
+        for record in records:
+            out.write(encode_record(record))
+            count += 1
+            if count % 1000 == 0 and ctx.should_stop():
+                raise Stopped
+    if count == 0:
+        raise JobFailed("data", f"{hub['repo']} has no rows in {hub['part']}")
+
+    def write(out: Path) -> None:
+        shutil.move(scratch, out / ROWS_FILE)
+
+    ctx.publish(write, metrics={"rows_out": float(count)})
+    shutil.rmtree(folder)
+
+
+def _publish_model(ctx: JobContext, folder: Path) -> None:
     try:
         read_config(folder)
         tensors = read_tensors(folder)
@@ -68,7 +98,8 @@ def _download(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
     if hub["commit"] is None:
         raise JobFailed("config", f"{hub['repo']} was never locked; run `exc lock` and `exc compile`")
     names = [file["name"] for file in hub["files"]]
-    command = [sys.executable, "-m", "exc.runtime.stages.download", hub["repo"], hub["commit"]]
+    kind = "dataset" if "part" in hub else "model"
+    command = [sys.executable, "-m", "exc.runtime.stages.download", kind, hub["repo"], hub["commit"]]
     environment = {**os.environ, **_ONLINE}
     process = subprocess.Popen(
         [*command, str(folder), *names], env=environment, stderr=subprocess.PIPE, text=True

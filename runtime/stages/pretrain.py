@@ -1,4 +1,4 @@
-"""Pre-training, from scratch or from a model, in segments that each end at a kept step and join seamlessly."""
+"""Pre-training, from scratch or from a model, in segments that end at kept steps and join without a seam."""
 
 from __future__ import annotations
 

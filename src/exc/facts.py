@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from exc.compiler.facts import Facts, FileFact
-from exc.locking import locked_models
+from exc.locking import locked
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Experiment
 from exc.spec.usercode import UserCodeError, code_digest, parameters
@@ -48,8 +48,8 @@ def gather(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Facts:
     gatherer = _Gatherer(draft, root, diagnostics, _Digests.load())
     gatherer.all()
     gatherer.digests.save()
-    models = locked_models(draft, root, diagnostics)
-    return Facts(gatherer.files, gatherer.code, models=models, vocabularies=gatherer.vocabularies)
+    hub = locked(draft, root, diagnostics)
+    return Facts(gatherer.files, gatherer.code, hub=hub, vocabularies=gatherer.vocabularies)
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Gatherer:
                 if data.python in self.code:
                     self._arguments(name, data.python, data.args)
                 self._patterns(data.files, ("data", name, "files"))
-            elif data.data is None and data.samples is None:
+            elif data.data is None and data.samples is None and data.hub is None:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
         for name, task in spec.tasks.items():
             if task.verifier.startswith(_PYTHON):

@@ -49,6 +49,8 @@ class KnownColumns:
             return self.after(data.data)
         if data.samples is not None:
             return self._rated(name, data.samples)
+        if data.hub is not None:
+            return None
         if data.text is not None:
             return Known(name, (TEXT,))
         return self._first_row(data)

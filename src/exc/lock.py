@@ -1,23 +1,27 @@
 """exc.lock: what names on the hub meant when they were resolved. Compiling reads it and asks nobody.
 
-A JSON file beside the spec, fit to be committed: `REPO@REVISION` -> the commit, and the model's files with
-their sizes and digests.
+A JSON file beside the spec, fit to be committed: the key of a model or of a split of a data set -> the
+commit, and the files that make it, with their sizes and digests.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from exc.compiler.facts import LockedFile, LockedModel
+from exc.compiler.facts import LockedFile, LockedRepo
 
 LOCK_FILE = "exc.lock"
 _FORMAT = 1
+_TIMEOUT_S = 20
 # What of a repository makes a model; weights in other forms and examples are left there.
-WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+_OF_A_MODEL = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+
+Lock = Mapping[str, LockedRepo]
 
 
 class LockError(Exception):
@@ -29,10 +33,13 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
-    """Names with what they were resolved to."""
+class Wanted:
+    """A model on the hub, or with `part` (CONFIG/SPLIT) a split of a data set."""
 
-    models: Mapping[str, LockedModel]
+    key: str
+    repo: str
+    revision: str
+    part: str = ""
 
 
 def read_lock(root: Path) -> Lock:
@@ -41,37 +48,46 @@ def read_lock(root: Path) -> Lock:
     try:
         data = json.loads(path.read_bytes())
         if data["format"] != _FORMAT:
-            raise LockError(
-                f"{path}: format {data['format']} is not {_FORMAT}; `exc lock --update` writes it anew"
-            )
-        return Lock({key: _locked(value) for key, value in data["models"].items()})
+            raise LockError(f"{path} is of format {data['format']}; `exc lock --update` writes it anew")
+        return {key: _locked(value) for key, value in data["hub"].items()}
     except FileNotFoundError:
-        return Lock({})
+        return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LockError(f"{path} is damaged ({error}); `exc lock --update` writes it anew") from error
 
 
-def _locked(data: Mapping[str, Any]) -> LockedModel:
-    return LockedModel(data["commit"], tuple(LockedFile(**file) for file in data["files"]))
+def _locked(data: Mapping[str, Any]) -> LockedRepo:
+    return LockedRepo(data["commit"], tuple(LockedFile(**file) for file in data["files"]))
 
 
 def write_lock(root: Path, lock: Lock) -> None:
     """Write the lock whole: a reader sees the old or the new."""
-    models = {key: asdict(model) for key, model in sorted(lock.models.items())}
+    data = {"format": _FORMAT, "hub": {key: asdict(repo) for key, repo in sorted(lock.items())}}
     path = root / LOCK_FILE
     temporary = path.with_name(f".{LOCK_FILE}.new")
-    temporary.write_text(json.dumps({"format": _FORMAT, "models": models}, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
-def resolve(names: Iterable[tuple[str, str]]) -> dict[str, LockedModel]:
-    """Ask the hub what (repository, revision) are now. Raises LockError and Unreachable."""
-    return {f"{repo}@{revision}": _ask(repo, revision) for repo, revision in names}
+def resolve(wanted: Wanted) -> LockedRepo:
+    """Ask the hub what a name means now. Raises LockError and Unreachable."""
+    info = _ask(wanted)
+    patterns = (f"{wanted.part}/*.parquet",) if wanted.part else _OF_A_MODEL
+    files = [
+        LockedFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "")
+        for file in info.siblings or []
+        if any(fnmatch(file.rfilename, pattern) for pattern in patterns)
+    ]
+    if wanted.part and not files:
+        parts = sorted({file.rfilename.rpartition("/")[0] for file in info.siblings or []} - {""})
+        held = f"; it has {', '.join(parts[:12])}" if parts else ""
+        raise LockError(f"{wanted.repo} at `{wanted.revision}` has no {wanted.part}/*.parquet{held}")
+    if not wanted.part and not any(file.name.endswith(".safetensors") for file in files):
+        raise LockError(f"{wanted.repo} at `{wanted.revision}` has no weights in safetensors form")
+    return LockedRepo(str(info.sha), tuple(sorted(files, key=lambda file: file.name)))
 
 
-def _ask(repo: str, revision: str) -> LockedModel:
-    from fnmatch import fnmatch
-
+def _ask(wanted: Wanted) -> Any:
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -82,25 +98,17 @@ def _ask(repo: str, revision: str) -> LockedModel:
         RevisionNotFoundError,
     )
 
+    repo, revision = wanted.repo, wanted.revision
+    ask = HfApi().dataset_info if wanted.part else HfApi().model_info
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=20)
+        return ask(repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
     except RevisionNotFoundError as error:
         raise LockError(f"the repository {repo} has no revision `{revision}`") from error
     except RepositoryNotFoundError as error:
-        raise LockError(
-            f"the hub has no repository {repo} for these credentials"
-        ) from error
+        raise LockError(f"the hub has no repository {repo} for these credentials") from error
     except HFValidationError as error:
         raise LockError(f"`{repo}` is no name of a repository: {error}") from error
     except OfflineModeIsEnabled as error:
         raise Unreachable("HF_HUB_OFFLINE is set") from error
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise Unreachable(str(error).split("\n", 1)[0] or type(error).__name__) from error
-    files = [
-        LockedFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "")
-        for file in info.siblings or []
-        if any(fnmatch(file.rfilename, pattern) for pattern in WANTED)
-    ]
-    if not any(file.name.endswith(".safetensors") for file in files):
-        raise LockError(f"{repo} at `{revision}` has no weights in safetensors form")
-    return LockedModel(str(info.sha), tuple(sorted(files, key=lambda file: file.name)))

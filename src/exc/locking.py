@@ -1,45 +1,56 @@
-"""What of a spec names models on the hub, and whether the lock says what they mean."""
+"""What of a spec is named on the hub, and whether the lock says what it means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from exc.compiler.facts import LockedModel
-from exc.lock import Lock, LockError, read_lock, resolve, write_lock
+from exc.compiler.facts import LockedRepo
+from exc.lock import LockError, Wanted, read_lock, resolve, write_lock
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.experiment import Path as SpecPath
-from exc.spec.published import HubModel
 
 
-def hub_models(draft: Experiment) -> Iterator[tuple[SpecPath, HubModel]]:
-    """Every model on the hub that the spec names, with its place."""
-    for recipe, stages in draft.spec.recipes.items():
+def named(draft: Experiment) -> Iterator[tuple[SpecPath, Wanted]]:
+    """Everything on the hub that the spec names, with the place of its name."""
+    spec = draft.spec
+    for source, data in spec.data.items():
+        if data.hub is not None:
+            part = f"{data.hub.config}/{data.hub.split}"
+            yield (
+                ("data", source, "hub", "repo"),
+                Wanted(data.hub.key, data.hub.repo, data.hub.revision, part),
+            )
+    for name, trunk in spec.trunks.items():
+        if trunk.hub is not None:
+            yield ("trunks", name, "hub", "repo"), Wanted(trunk.hub.key, trunk.hub.repo, trunk.hub.revision)
+    for recipe, stages in spec.recipes.items():
         for index, stage in enumerate(stages):
             if stage.hub is not None:
-                yield ("recipes", recipe, index, "hub"), stage.hub
+                path: SpecPath = ("recipes", recipe, index, "hub", "repo")
+                yield path, Wanted(stage.hub.key, stage.hub.repo, stage.hub.revision)
 
 
-def locked_models(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Mapping[str, LockedModel]:
-    """What the lock holds of the spec's models; of those that it lacks, a warning each."""
-    named = list(hub_models(draft))
-    if not named:
+def locked(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Mapping[str, LockedRepo]:
+    """What the lock holds of what the spec names; of what it lacks, a warning each."""
+    wanted = list(named(draft))
+    if not wanted:
         return {}
     try:
         lock = read_lock(root)
     except LockError as error:
         diagnostics.error("damaged-lock", str(error))
         return {}
-    for path, model in named:
-        if model.key not in lock.models:
+    for path, name in wanted:
+        if name.key not in lock:
             diagnostics.warning(
                 "unlocked",
-                f"{model.repo} at `{model.revision}` is not locked: the plan can be read, but not run",
-                draft.span(*path, "repo"),
+                f"{name.repo} at `{name.revision}` is not locked: the plan can be read, but not run",
+                draft.span(*path),
                 hint="run `exc lock` where the hub can be reached",
             )
-    return {model.key: lock.models[model.key] for _, model in named if model.key in lock.models}
+    return {name.key: lock[name.key] for _, name in wanted if name.key in lock}
 
 
 def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagnostics) -> list[str]:
@@ -47,17 +58,16 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
 
     Names that the hub does not know are errors at their place. Raises LockError and Unreachable.
     """
-    before = Lock({}) if anew else read_lock(root)
-    models, said = dict(before.models), []
-    for path, model in hub_models(draft):
-        if model.key in models:
+    lock, said = dict({} if anew else read_lock(root)), []
+    for path, wanted in named(draft):
+        if wanted.key in lock:
             continue
         try:
-            models |= resolve([(model.repo, model.revision)])
+            lock[wanted.key] = resolve(wanted)
         except LockError as error:
-            diagnostics.error("unknown-on-hub", str(error), draft.span(*path, "repo"))
+            diagnostics.error("unknown-on-hub", str(error), draft.span(*path))
             continue
-        said.append(f"{model.key}: {models[model.key].commit}")
+        said.append(f"{wanted.key}: {lock[wanted.key].commit}")
     if said:
-        write_lock(root, Lock(models))
+        write_lock(root, lock)
     return said

@@ -232,12 +232,12 @@ def test_rounds_walk_down_one_cosine() -> None:
 
 
 def test_a_block_is_its_stages_written_out() -> None:
-    stages = [
+    stages: list[dict[str, Any]] = [
         {"rl": {"grpo": {"like": "rl.rl", "keep": None}}},
         {"tune": {"from": {"recipe": "mixed", "stage": "rl"}, "sft": {"like": "sft.sft"}}},
         {"soup": {"merge": {"of": [{"recipe": "mixed", "stage": "rl"}, "prev", "base"]}}},
     ]
-    by_hand = []
+    by_hand: list[dict[str, Any]] = []
     for number in (1, 2):
         rl = {"recipe": "mixed", "stage": f"rl-{number}"}
         by_hand += [
@@ -288,7 +288,7 @@ def test_multiples_of_a_compute_optimal_run() -> None:
     spec = loaded()
     optimal = 20 * num_parameters(spec["trunks"]["tiny"]["pretrain"]["model"], 512)
     factor = 0.25
-    changes = {"trunks.tiny.checkpoints": {"chinchilla": [factor], "snap": "nearest"}}
+    changes: dict[str, Any] = {"trunks.tiny.checkpoints": {"chinchilla": [factor], "snap": "nearest"}}
     changes["trunks.tiny.pretrain.tokens"] = 2 * 10**6
     changes["trunks.more"] = {
         "from": {"trunk": "tiny", "at": "last"},
@@ -315,3 +315,33 @@ def test_a_tokenizer_from_a_folder(size: int | None) -> None:
     assert [found.code for found in diagnostics if found.severity == "error"] == (
         ["unknown-size"] if size is None else []
     )
+
+
+def test_a_model_that_was_made_elsewhere_brings_its_tokenizer() -> None:
+    from dataclasses import replace
+
+    from exc.compiler.compile import compile_plan
+    from exc.compiler.facts import FileFact
+    from exc.spec.profiles import Profile
+    from tests.compiler.study import facts_of
+
+    more = {"pretrain": {"like": "tiny", "tokens": 60 * PER_STEP, "schedule": CONSTANT}}
+    experiment = load(
+        edited({"recipes.given": [{"load": {"folder": {"path": "m"}}}, {"more": more}]})
+    ).experiment
+    assert experiment is not None
+    facts = facts_of(experiment.spec)
+    file = FileFact("m/model.safetensors", 1, "ab")
+    plan = compile_plan(experiment, replace(facts, files={**facts.files, "m": (file,)}), Profile())
+    needs = {need.role: (need.job, need.output) for need in plan.job("tiny/400/given/r0/more").needs}
+    assert needs["tokenizer"] == needs["model"] == ("tiny/400/given/r0/load", "model")
+    tokens = plan.job(needs["tokens:docs"][0])
+    assert [(need.role, need.job) for need in tokens.needs] == [("tokenizer", "tiny/400/given/r0/load")]
+
+
+def test_estimates_follow_the_shape() -> None:
+    plan = plan_with(STEM | {"trunks.more": trunk({"trunk": "tiny", "at": 400}, 100 * PER_STEP, 60, 100)})
+    first, second = plan.job("more/pretrain/60").estimate, plan.job("more/pretrain/100").estimate
+    whole = plan.job("tiny/pretrain/400").estimate
+    assert (first["tokens"], second["tokens"]) == (60 * PER_STEP, 40 * PER_STEP)
+    assert first["flops"] / first["tokens"] == whole["flops"] / whole["tokens"]

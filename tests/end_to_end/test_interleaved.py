@@ -1,4 +1,4 @@
-"""Reinforcement learning inside pre-training: rounds of both, and a trunk that starts from a trained model."""
+"""Reinforcement learning inside pre-training: rounds of both, and a trunk from a trained model."""
 
 from __future__ import annotations
 

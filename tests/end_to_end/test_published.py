@@ -45,7 +45,7 @@ def test_a_model_on_the_hub(finished: Project, hub: FakeHub, tmp_path: Path) -> 
     project = reached(with_recipe(finished, tmp_path / "mini", f"{{hub: {REPO}}}"), hub)
     commit = hub.branches[REPO]["main"]
     assert f"locked {REPO}@main: {commit}" in project.ok("compile")
-    assert json.loads((project.folder / "exc.lock").read_text())["models"][f"{REPO}@main"]["commit"] == commit
+    assert json.loads((project.folder / "exc.lock").read_text())["hub"][f"{REPO}@main"]["commit"] == commit
     job = project.plan.job("mini/30/zero/r0/rl")
     assert project.plan.job("mini/60/zero/r0/rl").id == job.id  # one model, under both checkpoints
     project.ok("submit")
@@ -126,3 +126,31 @@ def test_a_model_in_a_folder(finished: Project, tmp_path: Path) -> None:
     done = project.exc("check")
     assert done.code == 1
     assert "the folder `ours` holds no model in safetensors form" in done.err + done.out
+
+
+def test_a_data_set_on_the_hub(finished: Project, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [json.loads(line) for line in (finished.folder / "train.jsonl").read_text().splitlines()]
+    part = tmp_path / "repo" / "main" / "train"
+    part.mkdir(parents=True)
+    half = len(rows) // 2
+    pq.write_table(pa.Table.from_pylist(rows[:half]), part / "0000.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[half:]), part / "0001.parquet")
+    with fake_hub() as hub:
+        hub.push("lab/sums", tmp_path / "repo", "refs/convert/parquet")
+        project = reached(finished.copy(tmp_path / "mini"), hub)
+        project.edit("train: {jsonl: train.jsonl}", "train: {hub: {repo: lab/sums, config: main}}")
+        project.ok("compile")
+        assert len(project.plan.job("data/train").config["hub"]["files"]) == 2
+        done = project.exc("submit")
+        assert done.code == 0, done
+        text = (project.artifact(project.plan.job("data/train").artifact) / "rows.jsonl").read_text()
+        assert [json.loads(line) for line in text.splitlines()] == rows
+        project.edit("config: main", "config: main, split: test")
+        said = project.exc("lock")
+        assert said.code == 1
+        assert "lab/sums at `refs/convert/parquet` has no main/test/*.parquet; it has main/train" in " ".join(
+            (said.err + said.out).split()
+        )

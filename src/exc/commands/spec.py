@@ -76,7 +76,7 @@ def lock_missing(spec: Path) -> list[str]:
 def lock(args: argparse.Namespace) -> int:
     """Resolve the spec's names on the hub, and say what they are."""
     from exc.lock import LockError, Unreachable
-    from exc.locking import hub_models, update_lock
+    from exc.locking import named, update_lock
 
     spec = Path(args.spec)
     loaded = load_experiment(spec)
@@ -91,7 +91,7 @@ def lock(args: argparse.Namespace) -> int:
     except Unreachable as error:
         return fail(f"the hub cannot be reached: {error}", 3)
     show_diagnostics(found)
-    print("\n".join(said) or f"exc.lock: nothing to resolve, {len(list(hub_models(loaded.draft)))} locked")
+    print("\n".join(said) or f"exc.lock: nothing to resolve, {len(list(named(loaded.draft)))} locked")
     return 1 if loaded.diagnostics.has_errors else 0
 
 

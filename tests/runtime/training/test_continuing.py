@@ -155,7 +155,7 @@ def test_moments_that_were_damaged(inputs: dict[str, Path], tmp_path: Path) -> N
     content = optimizer.read_bytes()
     optimizer.unlink()  # published files are links to what the job saved
     optimizer.write_bytes(content[:-1] + b"x")
-    with pytest.raises(JobFailed, match="optimizer.pt is not what was written") as raised:
+    with pytest.raises(JobFailed, match=r"optimizer\.pt is not what was written") as raised:
         train(tmp_path / "job", {**inputs, "continues": half / "state"}, 4, model={})
     assert raised.value.kind == "disk"
 

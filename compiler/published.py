@@ -1,0 +1,35 @@
+"""What others published, as the configs of the jobs that bring it: by commit, or by the content of files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from exc.compiler.facts import LockedRepo
+from exc.compiler.rows import file_configs
+from exc.compiler.world import World
+from exc.spec.data import HubData
+from exc.spec.published import FolderModel, HubModel
+
+FETCH = "fetch"  # the kind of these jobs
+
+
+def published_config(world: World, model: HubModel | FolderModel) -> dict[str, Any]:
+    """A model made elsewhere: its files, as they were locked or as they lie in their folder."""
+    if isinstance(model, FolderModel):
+        return {"files": file_configs(world, (model.path,))}
+    return {
+        "hub": {"repo": model.repo, "revision": model.revision, **_locked(world.facts.hub.get(model.key))}
+    }
+
+
+def data_config(world: World, data: HubData) -> dict[str, Any]:
+    """A data set on the hub: the Parquet files of one split."""
+    hub = {"repo": data.repo, "revision": data.revision, "part": f"{data.config}/{data.split}"}
+    return {"hub": {**hub, **_locked(world.facts.hub.get(data.key))}}
+
+
+def _locked(locked: LockedRepo | None) -> dict[str, Any]:
+    if locked is None:
+        return {"commit": None, "files": []}
+    return {"commit": locked.commit, "files": [asdict(file) for file in locked.files]}
