@@ -72,7 +72,7 @@ def _stage_id(branch: Branch, stage: Stage) -> str:
 def best_output(world: World, branch: Branch, index: int, best: Best) -> Output:
     """The job that chooses among a stage's kept steps, each measured by the evaluation that decides."""
     index %= len(world.spec.recipes[branch.recipe])
-    return world.once(("best", branch, index, best), lambda: _add_choice(world, branch, index, best))
+    return world.once(("best", branch, index, best.name), lambda: _add_choice(world, branch, index, best))
 
 
 def _add_choice(world: World, branch: Branch, index: int, best: Best) -> Output:

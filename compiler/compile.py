@@ -19,6 +19,7 @@ from exc.compiler.plan import Job, Plan, lazy_json
 from exc.compiler.points import point_of, tokens_before
 from exc.compiler.resources import Allotment, Resources, split_classes
 from exc.compiler.sampling import BLOCK_SIZE
+from exc.compiler.smoke import add_smokes
 from exc.compiler.trunks import resolve_checkpoints
 from exc.compiler.world import World
 from exc.spec.experiment import Experiment, FigureOf
@@ -49,8 +50,9 @@ def compile_plan(
     allotment = Allotment(profile)
     resources = [allotment.of(draft) for draft in drafts]
     _derive(drafts, resources)
-    estimates(drafts)
     classes = split_classes(drafts, resources)
+    drafts, resources, classes = add_smokes(drafts, resources, classes, allotment)
+    estimates(drafts)
     plan = Plan(
         experiment=experiment.spec.experiment,
         seed=experiment.spec.seed,

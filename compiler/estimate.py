@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from exc.compiler.build import Draft
 from exc.compiler.identity import TRAINING_KINDS
 from exc.compiler.parameters import UnknownSize, num_parameters
+from exc.compiler.plan import SMOKE
 
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
@@ -67,6 +69,8 @@ def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict
         samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
         tokens = samples * int(config["args"].get("max_completion_length") or 0)
         out = {"samples": samples, "tokens": tokens, "flops": (FORWARD + TRAIN) * parameters * tokens}
+    elif draft.kind == SMOKE:
+        return _estimate(replace(draft, kind=config["of"], config=config["config"]), 0, by_id)
     if draft.kind in TRAINING_KINDS:
         out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + ADAM_BYTES_PER_PARAMETER)
     elif draft.kind in ("merge", "command"):

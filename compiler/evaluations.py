@@ -73,7 +73,7 @@ def _choices(world: World, branch: Branch) -> Iterator[Measured]:
     for key, output in list(world.memo.items()):
         if key[:3] == ("best", branch, last):
             yield Measured(
-                branch.trunk, branch.at, branch.recipe, branch.replicate, key[3].name, True, output
+                branch.trunk, branch.at, branch.recipe, branch.replicate, key[3], True, output
             )
 
 

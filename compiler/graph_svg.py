@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from exc.compiler.classes import JobClass
-from exc.compiler.plan import Plan
+from exc.compiler.plan import SMOKE, Plan
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 44, 64, 18, 16  # pixels
 GAP_BACK = 30  # how far below the boxes an arrow goes back
@@ -29,6 +29,7 @@ FILL: Mapping[str, str] = {
     "sample": "#f7f3d4",
     "score": "#f7f3d4",
     "bits_per_byte": "#f7f3d4",
+    SMOKE: "#fbd9d3",  # not a box, but a mark on the boxes of those that wait for it
 }
 STYLE = (
     "text{font-family:system-ui,Helvetica,Arial,sans-serif;fill:#202124}"
@@ -43,7 +44,7 @@ Node = str | tuple[str, int]  # a class, or a lane: where the arrows of a class 
 def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
     """The classes as boxes, an arrow wherever some job of one reads from some job of another."""
     edges = _edges(plan)
-    names = [cls.name for cls in classes]
+    names = [cls.name for cls in classes if cls.kind != SMOKE]
     column = _columns(names, edges)
     routes = {(a, b): _route(a, b, column) for a, b in sorted(edges) if a != b}
     places = _places(_layers(names, column, list(routes.values())))
@@ -68,7 +69,7 @@ def graph_svg(plan: Plan, classes: list[JobClass]) -> str:
 
 def _edges(plan: Plan) -> set[tuple[str, str]]:
     cls = {job.id: job.cls for job in plan.jobs}
-    return {(cls[need.job], job.cls) for job in plan.jobs for need in job.needs}
+    return {(cls[need.job], job.cls) for job in plan.jobs if job.kind != SMOKE for need in job.inputs}
 
 
 def _columns(names: list[str], edges: set[tuple[str, str]]) -> dict[str, int]:
@@ -186,5 +187,15 @@ def _box(cls: JobClass, x: int, y: int, *, loop: bool) -> str:
         f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
         f'fill="{fill}" stroke="#bdc1c6"/>'
         f'<text class="name" x="{x + 10}" y="{y + 18}">{escape(name)}</text>'
-        f'<text class="note" x="{x + 10}" y="{y + 34}">{cls.kind} \u00b7 {jobs}</text></g>'
+        f'<text class="note" x="{x + 10}" y="{y + 34}">{cls.kind} \u00b7 {jobs}</text>{_mark(cls, x, y)}</g>'
+    )
+
+
+def _mark(cls: JobClass, x: int, y: int) -> str:
+    """A dot in the corner of a class that waits for a smoke run."""
+    if not cls.smokes:
+        return ""
+    return (
+        f'<circle cx="{x + BOX_WIDTH - 11}" cy="{y + 11}" r="4.5" fill="{FILL[SMOKE]}" stroke="#b3402a">'
+        f"<title>waits for {escape(', '.join(cls.smokes))}</title></circle>"
     )

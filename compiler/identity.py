@@ -129,6 +129,31 @@ def _pretrain_lr(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
     return lr_until(lr, config.get("start_step", 0) + config["step"])
 
 
+# Of a class, what its smoke run does not try: which random numbers are drawn, and how large a step is.
+_NOT_SMOKED = frozenset(
+    {"seed", "data_seed", "fewshot_seed", "block", "lr", "optimizer", "start_step", "start_row", "model"}
+)
+_NOT_SMOKED_ARGS = frozenset(
+    {
+        *("learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio"),
+        *("weight_decay", "max_grad_norm", "adam_beta1", "adam_beta2", "adam_epsilon"),
+    }
+)
+
+
+def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[str, Any]:
+    """What a smoke run tries of a kind's config: what its memory, templates and verifiers depend on."""
+    out: dict[str, Any] = {"version": FIELDS[smoke["of"]].version}
+    for name, value in identity_fields(smoke["of"], config).items():
+        if name == "args":
+            out[name] = {key: each for key, each in value.items() if key not in _NOT_SMOKED_ARGS}
+        elif name not in _NOT_SMOKED:
+            out[name] = value
+    if config.get("micro_batch_size") is not None:
+        out["micro_batch_size"] = config["micro_batch_size"]
+    return out
+
+
 # What takes longer is not verified: seconds. Never change this default.
 _TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
 
@@ -259,6 +284,12 @@ FIELDS: Mapping[str, KindIdentity] = {
         1,
         {"source": ALWAYS, "text": "text", "sequence_length": ALWAYS, "limit_bytes": None},
         {"source": _source},
+    ),
+    # The shape is that of the model, never its weights: one run stands for all checkpoints.
+    "smoke": KindIdentity(
+        1,
+        {"of": ALWAYS, "config": ALWAYS, "shape": ALWAYS, "gpus": 0},
+        {"config": _smoke_config},
     ),
 }
 

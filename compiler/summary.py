@@ -10,6 +10,7 @@ from exc.compiler.diff import shown
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
 from exc.compiler.plan import Job, Plan
+from exc.compiler.smoke_summary import smoke_summary
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_bytes, format_tokens
 
@@ -40,6 +41,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "recipes": _recipes(plan),
         "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
         "data": data_summary(plan),
+        "smokes": smoke_summary(plan),
         "cost": _costs(plan),
         "chain": _chain(plan),
         "shared": shared[:MOST_SHARED],

@@ -14,7 +14,12 @@ from collections.abc import Iterable, Sequence
 from exc.runtime.stages import STAGES
 
 # Kinds whose processes spend seconds on importing torch and transformers.
-HEAVY = frozenset({"pretrain", "sft", "grpo", "dpo", "merge", "sample", "bits_per_byte", "tokenizer", "tokens"})
+HEAVY = frozenset(
+    {
+        *("pretrain", "sft", "grpo", "dpo", "merge", "sample", "bits_per_byte", "tokenizer", "tokens"),
+        "smoke",  # of kinds whose own jobs are in the plan, with modules of their own
+    }
+)
 
 _MODEL = (
     "torch",

@@ -24,8 +24,9 @@ class Best(Model):
 
     @property
     def name(self) -> str:
-        """What the chosen step is called in ids and reports."""
-        return f"best.{self.evaluation}.{self.metric}"
+        """What the chosen step is called in ids and reports: no two choices that differ have one name."""
+        against = "" if self.is_max != (self.metric in LESS_IS_BETTER) else ".max" if self.is_max else ".min"
+        return f"best.{self.evaluation}.{self.metric}{against}"
 
     @property
     def is_max(self) -> bool:

@@ -197,9 +197,16 @@ class _Validator:
         if fault.diagnostic.code != "missing-key":
             return fault.diagnostic.span in self.reported
         copied = self.sources.get(path)
-        return path in self.failed or (
-            copied is not None and span_node(self.root, (*copied, *fault.path)) is None
-        )
+        return path in self.failed or (copied is not None and self._is_copied(path, copied, fault.path))
+
+    def _is_copied(self, path: Path, copied: Path, lacking: Path) -> bool:
+        """Whether a key is missing in what was copied, and not in something that the copy says itself."""
+        theirs = span_node(self.root, (*copied, *lacking[:-1]))
+        if not isinstance(theirs, Mapping) or lacking[-1] in theirs.entries:
+            return False
+        own = span_node(self.root, (*path, *lacking[:-1]))
+        is_body = len(lacking) == 2  # the settings of its kind, which are merged key by key
+        return is_body or (own is not None and str(own.span) == str(theirs.span))
 
     def _tokenizer_kind(self, path: Path) -> bool:
         tokenizer: Path = (*path, "pretrain", "tokenizer")

@@ -34,7 +34,7 @@ Reward = Callable[..., list[float | None]]
 _ENOUGH = 100  # completions before their share that could not be verified says something
 
 
-def run(ctx: JobContext) -> None:
+def run(ctx: JobContext, judging: Callable[..., Judge] = load_judge) -> None:
     """Train the model to complete prompts in ways that the verifier accepts. Steps are rollouts.
 
     Counts, for N parameters outside the embeddings and T tokens of prompts and completions in a rollout:
@@ -51,7 +51,7 @@ def run(ctx: JobContext) -> None:
     if session.done:
         return
     timeout_s = ctx.config.get("verifier_timeout", DEFAULT_TIMEOUT_S)
-    with load_judge(ctx.config["verifier"], ctx.root, timeout_s) as judge:
+    with judging(ctx.config["verifier"], ctx.root, timeout_s) as judge:
         train(_make_trainer(ctx, session.scratch, judge), session, state)
 
 

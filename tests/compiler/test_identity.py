@@ -83,11 +83,12 @@ DERIVED = {
     "tasks.sums.splits.own": {"data": "right"},
     "recipes.rft": [{"rft": {"sft": {"like": "sft.sft", "split": "own"}}}],
 }
+SMOKED = Profile.model_validate({"resources": [{"on": {"kind": "grpo"}, "smoke": True}]})
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
 
 
 def test_literal_identities() -> None:
-    plan = plan_with(COMMAND | SELECT | DPO | FETCH | DERIVED)
+    plan = plan_with(COMMAND | SELECT | DPO | FETCH | DERIVED, profile=SMOKED)
     jobs = {job_id: plan.job(job_id) for job_id in PINNED}
     found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
     assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
@@ -294,6 +295,14 @@ _LORA = {
     "target_modules": "all-linear",
     "use_rslora": False,
 }
+_SFT: Mapping[str, Any] = {
+    "prompt": "{question}",
+    "demonstrations": "first",
+    "batch_size": 16,
+    "max_steps": 60,
+    "args": resolve_args("sft", {}),
+    "seed": 1,
+}
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "tokenizer": {
         "algorithm": "bpe",
@@ -330,14 +339,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "seed": 1,
         "step": 50,
     },
-    "sft": {
-        "prompt": "{question}",
-        "demonstrations": "first",
-        "batch_size": 16,
-        "max_steps": 60,
-        "args": resolve_args("sft", {}),
-        "seed": 1,
-    },
+    "sft": _SFT,
     "grpo": {
         "prompt": "{question}",
         "stop": ["\n"],
@@ -377,6 +379,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "score": {"verifier": _NUMERIC, "k": [1, 4], "num_samples": 16, "max_unverifiable": 0.05},
     "bits_per_byte": {"source": _JSONL, "text": "question", "sequence_length": 64, "limit_bytes": 1000},
+    "smoke": {"of": "sft", "config": _SFT, "shape": {"hub": "org/model"}, "gpus": 1},
 }
 _OTHER_FILE = {**_FILE, "sha256": "bb"}
 _OTHER_JSONL = {**_JSONL, "files": [_OTHER_FILE]}
@@ -436,6 +439,10 @@ OTHER: Mapping[str, Any] = {
     "max_unverifiable": 0.1,
     "verifier_timeout": 90,
     "limit_bytes": 1001,
+    "of": "dpo",
+    "config": {**_SFT, "prompt": "{question}?"},
+    "shape": {"hub": "org/other"},
+    "gpus": 2,
 }
 EVERY_FIELD = [(kind, name) for kind, table in FIELDS.items() for name in table.fields]
 
