@@ -57,6 +57,8 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
     """Every batch of the spec, with jobs as a profile sees them: one per trunk."""
     trunks = draft.spec.trunks
     for name, trunk in trunks.items():
+        if trunk.pretrain is None:
+            continue
         job = _job("pretrain", "pretrain", {"trunk": name})
         yield ("trunks", name, "pretrain", "batch_size"), [job], _sft(trunk.pretrain.batch_size)
     for recipe, stages in draft.spec.recipes.items():

@@ -91,6 +91,8 @@ def _check_decay(scope: Scope) -> None:
 def _falling(scope: Scope, world: World, trunk: str) -> tuple[int, int] | None:
     """The last step of a trunk before its learning rate falls, and the step at which it has fallen."""
     run, start_step = scope.spec.trunks[trunk].pretrain, 0
+    if run is None:
+        return None
     lr = lr_config(run)
     if run.continues.schedule == "continue":
         if scope.diagnostics.has_errors:

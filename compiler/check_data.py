@@ -96,7 +96,7 @@ def _needs(spec: Spec, node: Node) -> Iterator[Edge]:
         yield from _needs_of_stage(spec, node[1], node[2])
     elif node[0] == "trunk":
         trunk = spec.trunks.get(node[1])
-        for source in trunk.pretrain.data if trunk is not None else ():
+        for source in trunk.pretrain.data if trunk is not None and trunk.pretrain is not None else ():
             yield ("data", source), ("trunks", node[1], "pretrain", "data", source), True
         if trunk is not None and trunk.from_ is not None:
             yield from _models(spec, trunk.from_, ("trunks", node[1], "from"))

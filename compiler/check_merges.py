@@ -23,7 +23,8 @@ def _reports_unlike(scope: Scope, place: Place, merge: Merge, own: str) -> bool:
     for index, trunk in enumerate(trunks):
         if first is None or trunk is None or trunk == first:
             continue
-        difference = _difference(scope.spec.trunks[first].pretrain, scope.spec.trunks[trunk].pretrain)
+        one, other = scope.spec.trunks[first].pretrain, scope.spec.trunks[trunk].pretrain
+        difference = _difference(one, other) if one is not None and other is not None else None
         if difference is not None:
             path = ("recipes", *place, "merge", "of", index)
             message = f"`{first}` and `{trunk}` cannot be averaged: {difference}"

@@ -22,7 +22,7 @@ def check_starts(scope: Scope) -> None:
         return
     world = scope.world()
     for name, trunk in scope.spec.trunks.items():
-        if trunk.from_ is None:
+        if trunk.from_ is None or trunk.pretrain is None:
             continue
         path: Path = ("trunks", name)
         if not _reports_replicate(scope, world, (*path, "from"), trunk.from_):
@@ -65,7 +65,8 @@ def _check_run(scope: Scope, world: World, path: Path, run: Pretrain, start: Poi
 
 def _check_length(scope: Scope, path: Path, run: Pretrain, origin: str | None) -> None:
     """Whether the shape, which is that of the trunk the model descends from, holds such sequences."""
-    model = scope.spec.trunks[origin].pretrain.model if origin is not None else None
+    shape = scope.spec.trunks[origin].pretrain if origin is not None else None
+    model = shape.model if shape is not None else None
     if model is None:
         return
     for problem in check_model(model, run.sequence_length):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from exc.compiler.scope import Place, Scope
 from exc.spec.experiment import Path
 from exc.spec.recipes import Trained
-from exc.spec.references import At, ModelRef, Selector
+from exc.spec.references import BestStep, ModelRef, Selector
+
+N = TypeVar("N", int, float)
 
 _TRUNK: Place = ("", -1)  # in place of the stage that reads, where a trunk does
 
@@ -16,32 +19,13 @@ def check_steps(scope: Scope) -> None:
     for path, reader, ref in scope.references():
         _check_step(scope, path, reader, ref)
         if isinstance(ref.at, int):
-            _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, reader, ref))
+            check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, reader, ref))
     for path, ref in scope.trunk_starts():
         _check_step(scope, path, _TRUNK, ref)
         if isinstance(ref.at, int):
-            _check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, _TRUNK, ref))
-    for index, entry in enumerate(scope.spec.branches or ()):
-        _check_points(scope, ("branches", index, "at"), entry.at, entry.trunks)
-    selectors: list[tuple[Path, Selector]] = []
-    for index, repeated in enumerate(scope.spec.replicates):
-        selectors.append((("replicates", index), repeated.on))
+            check_at(scope, (*path, "at"), ref.at, _trunks_of(scope, _TRUNK, ref))
     for name, evaluation in scope.spec.evaluations.items():
-        selectors.append((("evaluations", name), evaluation.on))
         _check_selected_steps(scope, ("evaluations", name, "on", "step"), evaluation.on)
-    for path, on in selectors:
-        _check_points(scope, (*path, "on", "at"), on.at, on.trunks)
-
-
-def _check_points(scope: Scope, path: Path, at: At | None, trunks: Iterable[str] | None) -> None:
-    """The single steps that a selector names."""
-    if at is None:
-        return
-    listed = {"steps": at.steps if isinstance(at.steps, tuple) else (), "include": at.include}
-    for key, points in listed.items():
-        for number, point in enumerate(points):
-            if isinstance(point, int):
-                _check_at(scope, (*path, key, number), point, trunks or scope.spec.trunks)
 
 
 def _trunks_of(scope: Scope, reader: Place | None, ref: ModelRef) -> Iterable[str]:
@@ -53,12 +37,12 @@ def _trunks_of(scope: Scope, reader: Place | None, ref: ModelRef) -> Iterable[st
     return dict.fromkeys(trunk for trunk, _, recipe in scope.planned if recipe == reader[0])
 
 
-def _check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
+def check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
     """A checkpoint must be one of at least one of the trunks; a trunk that is itself at fault may have it."""
     names = [name for name in trunks if name in scope.draft.spec.trunks]
     if not names or any(name not in scope.steps or at in scope.steps[name] for name in names):
         return
-    ends = {name: scope.spec.trunks[name].pretrain.total_steps for name in names}
+    ends = {name: scope.spec.trunks[name].total_steps for name in names}
     if at > max(ends.values()):
         longest = max(ends, key=lambda name: ends[name])
         message = f"step {at} lies past the end of the trunk `{longest}`: its last step is {ends[longest]}"
@@ -67,13 +51,17 @@ def _check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
     steps = {step for name in names for step in scope.steps[name]}
     whose = f"the trunk `{names[0]}`" if len(names) == 1 else "any of the trunks"
     scope.error(
-        "off-schedule", f"step {at} is no checkpoint of {whose}", path, _listed(steps), _near(at, steps)
+        "off-schedule", f"step {at} is no checkpoint of {whose}", path, listed(steps), _near(at, steps)
     )
 
 
 def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -> None:
     """A stage that reads a step makes it be kept; a contrast only compares what is measured."""
     place = scope.target(ref)
+    if place is not None and isinstance(ref.step, BestStep) and len(scope.kept.get(place, ())) == 1:
+        message = f"{_name(scope, place)} keeps its last step alone, so there is nothing to choose"
+        hint = "say there which steps are kept, such as `keep: {every: 10}`"
+        scope.error("bad-value", message, (*path, "step", "best"), hint=hint, key=True)
     if place is None or not isinstance(ref.step, int):
         return
     body = scope.stage(place).body
@@ -91,7 +79,7 @@ def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -
         steps = set(scope.kept[place]) | _used(scope, place)
         if ref.step not in steps:
             message = f"{_name(scope, place)} does not keep step {ref.step}"
-            scope.error("off-schedule", message, where, _listed(steps), _near(ref.step, steps))
+            scope.error("off-schedule", message, where, listed(steps), _near(ref.step, steps))
 
 
 def _used(scope: Scope, place: Place) -> set[int]:
@@ -124,16 +112,17 @@ def _check_selected_steps(scope: Scope, path: Path, on: Selector) -> None:
             scope.error("past-end", message, (*path, index))
         elif step not in steps:
             message = f"no selected recipe keeps step {step}"
-            scope.error("off-schedule", message, (*path, index), _listed(steps), _near(step, steps))
+            scope.error("off-schedule", message, (*path, index), listed(steps), _near(step, steps))
 
 
 def _name(scope: Scope, place: Place) -> str:
     return f"`{place[0]}.{scope.stage(place).name}`"
 
 
-def _listed(steps: Iterable[int]) -> str:
+def listed(steps: Iterable[N], shown_as: Callable[[N], str] = str) -> str:
+    """What may be chosen, for "expected": the first of many."""
     ordered = sorted(steps)
-    shown = ", ".join(str(step) for step in ordered[:12])
+    shown = ", ".join(shown_as(step) for step in ordered[:12])
     more = f" and {len(ordered) - 12} more" if len(ordered) > 12 else ""
     return (f"one of {shown}{more}") if len(ordered) > 1 else shown
 

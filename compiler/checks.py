@@ -6,6 +6,7 @@ from exc.compiler.check_batches import check_batches
 from exc.compiler.check_branches import check_branches
 from exc.compiler.check_data import check_data
 from exc.compiler.check_merges import check_merges
+from exc.compiler.check_points import check_points
 from exc.compiler.check_starts import check_starts
 from exc.compiler.check_steps import check_steps
 from exc.compiler.facts import Facts
@@ -21,6 +22,7 @@ def check(draft: Experiment, diagnostics: Diagnostics, facts: Facts | None = Non
     """
     scope = Scope.of(draft, diagnostics, facts or Facts())
     check_steps(scope)
+    check_points(scope)
     check_batches(scope)
     check_branches(scope)
     check_merges(scope)

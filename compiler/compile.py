@@ -24,6 +24,7 @@ from exc.compiler.trunks import resolve_checkpoints
 from exc.compiler.world import World
 from exc.spec.experiment import Experiment, FigureOf
 from exc.spec.profiles import Profile, Tracker
+from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Stage
 from exc.spec.references import BestStep, ModelRef, Selector
 from exc.spec.trunks import Trunk
@@ -193,6 +194,14 @@ def _figure(world: World, entry: FigureOf, cells: list[dict[str, Any]]) -> str |
 def _trunk(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
     """A trunk's run. Steps are its own; the learning rate's are counted from `start_step`."""
     pretrain = trunk.pretrain
+    if pretrain is None:
+        asked = resolve_checkpoints(world, name).steps
+        return {
+            "tokens_per_step": trunk.tokens_per_step,
+            "total_steps": trunk.total_steps,
+            "tokens_before": 0,
+            "checkpoints": [[text, step] for text, step in asked],
+        }
     start = point_of(world, trunk.from_, None) if trunk.from_ is not None else None
     begins = continuation(world, pretrain, start)
     steps = resolve_checkpoints(world, name).steps  # [what was asked, the step it became]
@@ -212,6 +221,8 @@ def _starts(stage: Stage, index: int) -> str:
     """What a stage starts from, in words."""
     if stage.merge is not None:
         return ", ".join(str(ref) for ref in stage.merge.of)
+    if isinstance(stage.body, HubModel | FolderModel):
+        return stage.body.repo if isinstance(stage.body, HubModel) else stage.body.path
     if stage.from_ is None or stage.from_.recipe == "prev":
         return "base" if index == 0 else "the stage before"
     return str(stage.from_)

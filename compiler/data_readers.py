@@ -32,7 +32,7 @@ def readings(spec: Spec) -> Iterator[Reading]:
         for index, stage in enumerate(stages):
             yield from stage_readings(spec, (recipe, index), stage)
     for name, trunk in spec.trunks.items():
-        for source in trunk.pretrain.data:
+        for source in trunk.pretrain.data if trunk.pretrain is not None else ():
             path: Path = ("trunks", name, "pretrain", "data", source)
             yield Reading(source, path, f"the mixture of `{name}`", at_key=True)
     for name, evaluation in spec.evaluations.items():

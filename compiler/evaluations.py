@@ -125,7 +125,7 @@ def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, 
         "trunk": model.trunk,
         "at": model.at,
         "tokens": tokens_before(world, model.trunk)
-        + model.at * world.spec.trunks[model.trunk].pretrain.tokens_per_step,
+        + model.at * world.spec.trunks[model.trunk].tokens_per_step,
         "recipe": model.recipe,
         "matrix": _values(world, model),
         "replicate": model.replicate,

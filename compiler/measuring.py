@@ -15,6 +15,7 @@ from exc.spec.cells import base_of
 from exc.spec.experiment import BitsPerByte, Evaluation, PassAtK
 
 BASE = "base"
+DEFAULT_WINDOW = 1024  # tokens of text at once, for a model of which no trunk says how long its sequences are
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def _score_config(world: World, spec: PassAtK) -> dict[str, Any]:
 
 
 def _bits_per_byte(world: World, name: str, spec: BitsPerByte, model: Measured) -> Output:
-    length = spec.sequence_length or world.spec.trunks[model.trunk].pretrain.sequence_length
+    run = world.spec.trunks[model.trunk].pretrain
+    length = spec.sequence_length or (run.sequence_length if run is not None else DEFAULT_WINDOW)
     data, read = world.once(("bits_per_byte", name), lambda: read_data(world, spec.data))
     config = world.once(
         ("bits_per_byte", name, length),

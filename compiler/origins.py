@@ -19,6 +19,8 @@ def trunk_origin(spec: Spec, trunk: str, seen: _Seen = frozenset()) -> str | Non
     """The trunk from scratch that a trunk goes back to; None where that cannot be told."""
     if trunk in seen or trunk not in spec.trunks:
         return None
+    if spec.trunks[trunk].published is not None:
+        return None
     start = spec.trunks[trunk].from_
     return trunk if start is None else model_origin(spec, start, None, seen | {trunk})
 
@@ -67,6 +69,7 @@ def shape_parameters(world: World, origin: str | None) -> int:
     if origin is None:
         raise UnknownSize("the model that it starts from cannot be told")
     run = world.spec.trunks[origin].pretrain
+    assert run is not None
     model, tokenizer = run.model or {}, run.tokenizer
     size = model.get("vocab_size")
     if size is None and tokenizer is not None and tokenizer.bpe is not None:

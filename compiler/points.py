@@ -133,6 +133,8 @@ def tokens_seen(world: World, point: Point, seen: frozenset[Point] = frozenset()
     if point in seen:
         return 0
     run = pretraining(world, point)
+    if run is None and point.branch.recipe == BASE:
+        return world.spec.trunks[point.branch.trunk].tokens_per_step * point.branch.at
     own = (last_step(world, point) or 0) * run.tokens_per_step if run is not None else 0
     return own + _most(tokens_seen(world, start, seen | {point}) for start in starts(world, point))
 

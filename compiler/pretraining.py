@@ -12,10 +12,12 @@ from exc.compiler.continuing import continuation
 from exc.compiler.derived import placed, read_all, read_data
 from exc.compiler.origins import trunk_origin
 from exc.compiler.points import Point, at_checkpoint, point_of, pretraining_seed, root
+from exc.compiler.published import FETCH, published_config
 from exc.compiler.reader import Reader
 from exc.compiler.rows import file_configs
 from exc.compiler.trunks import checkpoint_steps
 from exc.compiler.world import World
+from exc.spec.published import FolderRun, HubRun
 from exc.spec.trunks import Pretrain
 
 EMPTY = ""  # the artifact's own folder
@@ -49,11 +51,22 @@ class Run:
 
 def checkpoint(world: World, trunk: str, step: int) -> Output:
     """The model at one checkpoint of a trunk; its segment resumes from the checkpoint before it."""
+    published = world.spec.trunks[trunk].published
+    if published is not None:
+        return world.once(("published", trunk), lambda: _published(world, trunk, published))
     return segment(world, world.once(("run", trunk), lambda: _trunk_run(world, trunk)), step)
+
+
+def _published(world: World, trunk: str, model: HubRun | FolderRun) -> Output:
+    source = world.line("trunks", trunk, "hub" if isinstance(model, HubRun) else "folder")
+    config, selector = published_config(world, model), {"trunk": trunk}
+    draft = world.jobs.add(FETCH, f"{trunk}/{FETCH}", FETCH, config, {}, source=source, selector=selector)
+    return world.jobs.final(draft)
 
 
 def _trunk_run(world: World, trunk: str) -> Run:
     spec = world.spec.trunks[trunk]
+    assert spec.pretrain is not None
     start = point_of(world, spec.from_, None) if spec.from_ is not None else None
     steps = tuple(checkpoint_steps(world, trunk))
     return Run(
@@ -158,10 +171,12 @@ def tokenizer(world: World, trunk: str) -> Output:
     """The tokenizer of a trunk from scratch."""
     key = ("tokenizer", trunk)
     if key not in world.memo:
-        spec = world.spec.trunks[trunk].pretrain.tokenizer
+        run = world.spec.trunks[trunk].pretrain
+        assert run is not None
+        spec = run.tokenizer
         assert spec is not None
         if spec.bpe is not None:
-            sources, inputs = read_all(world, list(world.spec.trunks[trunk].pretrain.data))
+            sources, inputs = read_all(world, list(run.data))
             config: dict[str, Any] = {"algorithm": "bpe", **spec.bpe.model_dump(), "sources": sources}
         else:
             assert spec.path is not None

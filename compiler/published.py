@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from exc.compiler.facts import LockedRepo
+from exc.compiler.plan import Plan
 from exc.compiler.rows import file_configs
 from exc.compiler.world import World
 from exc.spec.data import HubData
@@ -33,3 +34,9 @@ def _locked(locked: LockedRepo | None) -> dict[str, Any]:
     if locked is None:
         return {"commit": None, "files": []}
     return {"commit": locked.commit, "files": [asdict(file) for file in locked.files]}
+
+
+def unlocked(plan: Plan) -> list[str]:
+    """The repositories that a plan would fetch as whatever their names happen to mean today."""
+    hubs = [job.config["hub"] for job in plan.jobs if job.kind == FETCH and "hub" in job.config]
+    return sorted({hub["repo"] for hub in hubs if hub["commit"] is None})

@@ -122,7 +122,7 @@ def _values(
         for index, value in enumerate(parts):
             yield _exact(value), (name, index)
         return
-    problem = _range_problem(parts, name)
+    problem = range_problem(parts, name)
     if problem is not None:
         problems.append(problem)
         return
@@ -135,7 +135,8 @@ def _exact(value: int | float) -> Fraction:
     return Fraction(str(value))
 
 
-def _range_problem(parts: Range, name: str) -> Problem | None:
+def range_problem(parts: Range, name: str) -> Problem | None:
+    """What is wrong with a range by itself, whatever run it is of."""
     start, stop = _exact(parts.start), _exact(parts.stop)
     if start > stop:
         return Problem("bad-value", "the range starts behind its stop", (name, "start"))

@@ -40,8 +40,8 @@ class Scope:
         """Resolve every schedule, reporting what is wrong with it."""
         scope = cls(draft, diagnostics, facts=facts)
         for name, trunk in draft.spec.trunks.items():
-            run, path = trunk.pretrain, ("trunks", name, "checkpoints")
-            if run.total_steps > 0:
+            path = ("trunks", name, "checkpoints")
+            if trunk.total_steps > 0:
                 steps = scope._checkpoints(name, trunk, path)
                 if steps is not None:
                     scope.steps[name] = steps
@@ -127,7 +127,9 @@ class Scope:
         self.diagnostics.warning(code, message, owner_span(self.draft.tree, path), hint=hint)
 
     def _checkpoints(self, name: str, trunk: Trunk, path: Path) -> list[int] | None:
-        run, schedule, parameters = trunk.pretrain, trunk.checkpoints, None
+        schedule, parameters = trunk.checkpoints, None
+        if schedule is None:
+            return [trunk.total_steps] if trunk.published is not None else None
         if schedule.chinchilla is not None:
             origin = trunk_origin(self.spec, name)
             shape = self.spec.trunks[origin].pretrain if origin is not None else None
@@ -140,7 +142,7 @@ class Scope:
                 hint = "`tokens` and `fraction` say the same without it"
                 self.error("unknown-size", str(error), where, hint=hint, key=True)
                 return None
-        return self._resolve(schedule, run.total_steps, run.tokens_per_step, path, parameters)
+        return self._resolve(schedule, trunk.total_steps, trunk.tokens_per_step, path, parameters)
 
     def _is_reported(self, shape: Pretrain) -> bool:
         """Whether the model or the tokenizer of a trunk is at fault, so that nothing can be counted."""

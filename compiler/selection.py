@@ -70,8 +70,7 @@ def is_at(world: World, at: At, trunk: str, step: int) -> bool:
 
 def selected_steps(world: World, at: At, trunk: str) -> frozenset[int]:
     """The trunk's checkpoints that `at` means; none for what does not fit this trunk."""
-    pretrain = world.spec.trunks[trunk].pretrain
-    total, per_step = pretrain.total_steps, pretrain.tokens_per_step
+    total, per_step = world.spec.trunks[trunk].total_steps, world.spec.trunks[trunk].tokens_per_step
     steps = checkpoint_steps(world, trunk)
     found: set[int] = set()
     for name, per_unit in (

@@ -10,6 +10,7 @@ from exc.compiler.diff import shown
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
 from exc.compiler.plan import Job, Plan
+from exc.compiler.published import FETCH, unlocked
 from exc.compiler.smoke_summary import smoke_summary
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_bytes, format_tokens
@@ -37,6 +38,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "spec": plan.spec,
         "seed": plan.seed,
         "profile": plan.profile["name"],
+        "unlocked": unlocked(plan),
         "trunks": [_trunk(plan, name, facts) for name, facts in report["trunks"].items()],
         "recipes": _recipes(plan),
         "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
@@ -62,7 +64,23 @@ def _names(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def _published(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A model that others made: where from, and how far it is said to have been trained."""
+    config = plan.job(f"{name}/{FETCH}").config
+    hub = config.get("hub")
+    origin = f"the folder of `{config['files'][0]['path']}`" if hub is None else f"{hub['repo']} on the hub"
+    if hub is not None:
+        origin += f" at {hub['commit'] or hub['revision'] + ', which is not locked'}"
+    tokens = facts["tokens_per_step"] * facts["total_steps"]
+    said = format_tokens(tokens, digits=4) if tokens else "unknown"
+    ((asked, step),) = facts["checkpoints"]
+    row = {"step": step, "tokens": said, "share": "100%", "learning_rate": "-", "asked": asked}
+    return {"name": name, "summary": f"published: {origin}; tokens: {said}.", "checkpoints": [row]}
+
+
 def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    if "lr" not in facts:
+        return _published(plan, name, facts)
     per_step, total, lr = facts["tokens_per_step"], facts["total_steps"], facts["lr"]
     start, before = facts.get("start_step", 0), facts["tokens_before"]
     config = plan.job(f"{name}/pretrain/{facts['checkpoints'][-1][1]}").config
@@ -133,7 +151,7 @@ def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
     """(recipe, stage) -> the first job that does it, under whatever name."""
     out: dict[tuple[str, str], Job] = {}
     for job in plan.jobs:
-        for job_id in (job.id, *job.aliases) if job.kind in STAGE_KINDS else ():
+        for job_id in (job.id, *job.aliases) if job.kind in (*STAGE_KINDS, FETCH) else ():
             parts = job_id.split("/")
             if len(parts) == 5:  # trunk/checkpoint/recipe/replicate/stage
                 out.setdefault((parts[2], parts[4]), job)

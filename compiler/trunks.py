@@ -15,9 +15,11 @@ def resolve_checkpoints(world: World, trunk: str) -> Resolution:
 
     Raises ScheduleError, and UnknownSize where a schedule by parameters is of a model that cannot be counted.
     """
-    pretrain, schedule = world.spec.trunks[trunk].pretrain, world.spec.trunks[trunk].checkpoints
-    parameters = trunk_parameters(world, trunk) if schedule.chinchilla is not None else None
-    return resolve(schedule, pretrain.total_steps, pretrain.tokens_per_step, parameters)
+    spec = world.spec.trunks[trunk]
+    if spec.checkpoints is None:
+        return Resolution((("the model itself", spec.total_steps),))
+    parameters = trunk_parameters(world, trunk) if spec.checkpoints.chinchilla is not None else None
+    return resolve(spec.checkpoints, spec.total_steps, spec.tokens_per_step, parameters)
 
 
 def checkpoint_steps(world: World, trunk: str) -> list[int]:

@@ -12,6 +12,8 @@ from typing import Any
 
 Event = dict[str, Any]
 
+_END_OF_TIME_S = 1e11  # in the year 5138: what lies behind it was never written by a clock
+
 
 class EventWriter:
     """Appends events to a file, each by one write, so that a reader sees at most a torn last line.
@@ -100,9 +102,14 @@ def _parse(data: bytes) -> list[Event]:
             event = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and "event" in event:
+        if isinstance(event, dict) and isinstance(event.get("event"), str) and _is_time(event.get("time", 0)):
             events.append(event)
     return events
+
+
+def _is_time(value: Any) -> bool:
+    """Whether this can be a time in unix seconds, so that no reader has to ask again."""
+    return isinstance(value, int | float) and 0 <= value < _END_OF_TIME_S
 
 
 def _plain(value: Any) -> Any:

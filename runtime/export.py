@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,22 @@ def final_job(plan: Plan, recipe: str, **where: object) -> str:
     ]
     models = {cell["model"]["artifact"]: cell for cell in cells}
     if not models:
+        there = {cell["model"]["artifact"]: cell for cell in finals if cell["recipe"] == recipe}
+        if there:
+            raise ExportError(f"`{recipe}` has no last model there; it has: {_places(there.values())}")
         named = ", ".join(dict.fromkeys(cell["recipe"] for cell in finals))
-        raise ExportError(f"the report of this plan has no such model of recipe `{recipe}`; it has: {named}")
+        raise ExportError(f"the report of this plan has no model of recipe `{recipe}`; it has: {named}")
     if len(models) > 1:
-        places = ", ".join(
-            f"--trunk {cell['trunk']} --at {cell['at']} --replicate {cell.get('replicate') or 0}"
-            for cell in models.values()
-        )
-        raise ExportError(f"`{recipe}` has {len(models)} last models; say which: {places}")
+        raise ExportError(f"`{recipe}` has {len(models)} last models; say which: {_places(models.values())}")
     (ref,) = models
     return name_of(plan, ref)
+
+
+def _places(cells: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(
+        f"--trunk {cell['trunk']} --at {cell['at']} --replicate {cell.get('replicate') or 0}"
+        for cell in cells
+    )
 
 
 def name_of(plan: Plan, ref: str) -> str:
@@ -71,6 +77,8 @@ def export(plan: Plan, name: str, store: Store, out: Path, *, license_id: str = 
         raise ExportError(f"{job.id} is not done; `exc submit` makes it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} is there and not empty; name a new folder")
+    if out.resolve() == Path.cwd():
+        raise ExportError(f"{out} is the folder you are in, which cannot be replaced; name a new one in it")
     nodes = lineage(store, f"{job.kind}/{identity}")
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = out.parent / f".{out.name}.{uuid.uuid4().hex}"

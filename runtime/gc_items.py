@@ -21,7 +21,7 @@ from exc.runtime.store import RECORD, Store, StoreError
 
 DAY_S = 86_400.0
 # What evaluations left: small, and what every number leads back to.
-KEPT_KINDS = frozenset({"sample", "score", "bits_per_byte", "lm_eval", "select"})
+KEPT_KINDS = frozenset({"sample", "score", "bits_per_byte"})
 
 Sort = Literal["resume state", "leftovers", "attempts", "artifact", "link"]
 SORTS: tuple[Sort, ...] = ("artifact", "resume state", "attempts", "leftovers", "link")
@@ -224,14 +224,17 @@ def _link_items(store: Store) -> Iterator[Item]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file or of everything below a folder; what vanishes meanwhile counts nothing."""
-    total = 0
+    """Bytes that removing a folder gives back: a file that has links elsewhere, as resume state has in
+    artifacts, gives none. What vanishes meanwhile counts nothing."""
+    inodes: dict[int, tuple[int, int]] = {}  # -> links that are not below the folder, bytes
     for entry in _tree(path):
         try:
-            total += entry.lstat().st_size
+            found = entry.lstat()
         except OSError:
             continue
-    return total
+        elsewhere, _ = inodes.get(found.st_ino, (found.st_nlink, 0))
+        inodes[found.st_ino] = elsewhere - 1, found.st_size
+    return sum(size for elsewhere, size in inodes.values() if elsewhere <= 0)
 
 
 def newest_age_s(path: Path) -> float:

@@ -30,7 +30,7 @@ class ResultRow:
     recipe: str
     matrix: Mapping[str, Any]
     replicate: int | None
-    step: int | None  # snapshot of the recipe; None for a base model
+    step: int | str | None  # snapshot of the recipe, `best.sums.pass@1` for a choice; None for its last
     final: bool
     metrics: Mapping[str, float]
     job: str

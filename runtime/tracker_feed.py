@@ -103,7 +103,7 @@ class Feed:
                 continue
             for name, tracker in list(self._trackers.items()):
                 if step > self._sent.get(name, -1):
-                    self._guard(name, partial(tracker.log, step, values, float(event["time"])))
+                    self._guard(name, partial(tracker.log, step, values, float(event.get("time", 0))))
                     self._sent[name] = step
         if sent != self._sent:
             write_json(self._place / SENT, self._sent)

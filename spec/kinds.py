@@ -12,7 +12,7 @@ from exc.spec.experiment import EVALUATION_KINDS, Evaluation
 from exc.spec.nodes import Mapping, Path, plain
 from exc.spec.places import owner_name, owner_span
 from exc.spec.recipes import STAGE_KINDS, Stage
-from exc.spec.trunks import Tokenizer
+from exc.spec.trunks import TRUNK_KINDS, Tokenizer, Trunk
 
 TOKENIZER_KINDS = ("bpe", "path")
 KINDS: dict[type[BaseModel], tuple[str, ...]] = {
@@ -20,6 +20,7 @@ KINDS: dict[type[BaseModel], tuple[str, ...]] = {
     Stage: STAGE_KINDS,
     Evaluation: EVALUATION_KINDS,
     Tokenizer: TOKENIZER_KINDS,
+    Trunk: TRUNK_KINDS,
 }
 
 

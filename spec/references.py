@@ -97,7 +97,7 @@ class At(Model):
     """Which checkpoints of a trunk; the parts given are united. A bare list in YAML is `{steps: [...]}`.
 
     It has the grammar of a schedule, but for a range without `num` and `every`, which takes in all within it.
-    A point that is no checkpoint selects nothing.
+    A point that is a checkpoint of one trunk alone selects nothing on the others.
     """
 
     SHORT: ClassVar[str] = "a list of steps"

@@ -106,6 +106,9 @@ class Pretrain(Model):
         return -(-self.tokens // self.tokens_per_step)
 
 
+TRUNK_KINDS = ("pretrain", "hub", "folder")
+
+
 class Trunk(Model):
     """A run and the checkpoints that are branched."""
 
@@ -116,8 +119,29 @@ class Trunk(Model):
     )
     hub: HubRun | None = Field(default=None, description="a model that others published, instead of a run")
     folder: FolderRun | None = Field(default=None, description="a model in a folder, instead of a run")
-    pretrain: Pretrain = Field(description="the run")
-    checkpoints: Schedule = Field(description="the steps that are kept and branched")
+    pretrain: Pretrain | None = Field(default=None, description="the run")
+    checkpoints: Schedule | None = Field(
+        default=None, description="the steps that are kept and branched; a published model is one itself"
+    )
+
+    @property
+    def published(self) -> HubRun | FolderRun | None:
+        """The model that others made; None for a trunk that is trained."""
+        return self.hub or self.folder
+
+    @property
+    def total_steps(self) -> int:
+        if self.pretrain is not None:
+            return self.pretrain.total_steps
+        return self.published.step if self.published is not None else 0
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Of a published model what its tokens come to; 0 where nobody says how many it has seen."""
+        if self.pretrain is not None:
+            return self.pretrain.tokens_per_step
+        published = self.published
+        return (published.tokens or 0) // published.step if published is not None else 0
 
 
 Trunks = dict[Name, Trunk]

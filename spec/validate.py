@@ -164,7 +164,7 @@ class _Validator:
         if model in KINDS and isinstance(node, Mapping):
             whole = self._one_kind(path, node, model)
         if model is Trunk:
-            whole = self._tokenizer_kind(path)
+            whole = self._tokenizer_kind(path) and whole
         data = plain(node)
         try:
             valid: M | None = _read(model, data)

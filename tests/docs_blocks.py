@@ -186,14 +186,15 @@ class Reader:
         elif block.file:
             self._write(block)
         elif block.language == "console":
-            for command in commands(block):
-                self._console(block, command, last=command is commands(block)[-1])
+            *before, last = commands(block)
+            for command in before:
+                self._console(block, command, 0)
+            self._console(block, last, int(block.marked("exits") or 0))
         elif block.language == "sh":
             code, printed = self.run(f"set -eo pipefail\n{block.text}")
             assert code == 0, f"{block}: exit code {code}\n{printed}"
         elif block.language == "python":
-            with contextlib.chdir(self.folder), contextlib.redirect_stdout(None):
-                exec(compile("\n" * block.line + block.text, block.page, "exec"), self.names)
+            self._python(block)
         elif block.language == "yaml":
             self._overlay(block)
         else:
@@ -225,13 +226,26 @@ class Reader:
             "XDG_CACHE_HOME": str(self.scratch / "cache"),
             "XDG_CONFIG_HOME": str(self.scratch / "config"),
             "OMP_NUM_THREADS": "1",
+            "LC_ALL": "C.UTF-8",
             "COLUMNS": "100",
             "NO_COLOR": "1",
         }
 
-    def _console(self, block: Block, command: Command, *, last: bool) -> None:
+    def _python(self, block: Block) -> None:
+        there = set(sys.modules)
+        sys.path.insert(0, str(self.folder))
+        try:
+            with contextlib.chdir(self.folder), contextlib.redirect_stdout(None):
+                # Empty lines in front, so that a traceback has the line of the page.
+                exec(compile("\n" * block.line + block.text, block.page, "exec"), self.names)
+        finally:
+            sys.path.remove(str(self.folder))
+            for name in set(sys.modules) - there:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(str(self.folder)):
+                    del sys.modules[name]
+
+    def _console(self, block: Block, command: Command, wanted: int) -> None:
         code, printed = self.run(command.text)
-        wanted = int(block.marked("exits") or 0) if last else 0
         assert code == wanted, f"{block}: $ {command.text}\nexit code {code}, not {wanted}\n{printed}"
         assert matches(command.printed, printed), f"{block}: $ {command.text}\nprints\n{printed}"
 

@@ -52,7 +52,6 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_values_are_those_of_the_folder() -> None:
     assert list(values("jobs")) == JOBS
     assert list(values("recipes")) == ["rl", "sft-rl"]
-    assert list(values("targets")) == ["rl", "sft-rl", *JOBS]
     assert list(values("profiles")) == ["local", "cluster"]
     assert "mid-decay" in values("codes")
     assert "quickstart" in values("templates")

@@ -151,10 +151,13 @@ def _matches(reference: Any, point: Point) -> bool:
 
 
 def reference_text(reference: Any) -> str:
-    """A model reference of the spec in words."""
+    """A model reference of the spec in words: `rl@200, trunk tiny`."""
     if isinstance(reference, str):
         return reference
-    return " ".join(f"{key} {value}" for key, value in reference.items())
+    rest = dict(reference)
+    recipe, step = rest.pop("recipe", BASE), rest.pop("step", "final")
+    first = recipe if step == "final" else f"{recipe}@{step}"
+    return ", ".join([first, *(f"{key} {value}" for key, value in rest.items())])
 
 
 def _compare(

@@ -67,7 +67,7 @@ def render(
         adopted={"notes": footnotes(results.cells), "rows": value_rows(results.plan, Store(store_root))},
         missing=missing_rows(results),
         accepted=report.get("accepted", ()),
-        warnings=report.get("warnings", ()),
+        warnings=list(dict.fromkeys(report.get("warnings", ()))),  # one text may be said of several places
         notes=[*results.notes, *notes],
         origins=[origin(cell, store_root, out) for cell in results.cells],
         total=total(results.record.spent),

@@ -105,7 +105,8 @@ class Score:
     recipe: str
     matrix: Mapping[str, Any]
     replicate: int | None
-    snapshot: int | None  # of the recipe; None for its last
+    snapshot: int | None  # of the recipe; None for its last, and for one chosen by its result
+    best: str  # the evaluation and metric by which a step was chosen, `sums.pass@1`; "" where none was
     final: bool  # whether it is the recipe's last
     evaluation: str
     metric: str

@@ -70,7 +70,7 @@ def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-attempts",
         metavar="N",
-        type=int,
+        type=_count,
         default=1,
         help="newest attempts to keep of a job that no plan has (default: 1)",
     )
@@ -83,6 +83,12 @@ def _gc(parser: argparse.ArgumentParser) -> None:
         help="let go of a plan: its folder, its experiment, or its digest's start",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not {text!r}")
+    return int(text)
 
 
 def age_s(text: str) -> float:

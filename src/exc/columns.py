@@ -55,7 +55,7 @@ def _reads(draft: Experiment) -> Iterator[_Read]:
         yield from _split_reads(spec.tasks[task], task, split, wants)
     yield from _preference_reads(spec)
     for name, trunk in spec.trunks.items():
-        for source in trunk.pretrain.data:
+        for source in trunk.pretrain.data if trunk.pretrain is not None else ():
             weight: SpecPath = ("trunks", name, "pretrain", "data", source)
             yield _Read(source, TEXT, weight, ", which pre-training reads", at_key=True)
     for name, evaluation in spec.evaluations.items():

@@ -77,7 +77,10 @@ class _Gatherer:
             if task.verifier.startswith(_PYTHON):
                 self._target(task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier"))
         for name, trunk in spec.trunks.items():
-            folder = trunk.pretrain.tokenizer.path if trunk.pretrain.tokenizer is not None else None
+            if trunk.folder is not None:
+                self._folder(trunk.folder.path, self.draft.span("trunks", name, "folder", "path"), _MODEL)
+            run = trunk.pretrain
+            folder = run.tokenizer.path if run is not None and run.tokenizer is not None else None
             if folder is not None:
                 self._folder(folder, self.draft.span("trunks", name, "pretrain", "tokenizer", "path"))
         for name, stages in spec.recipes.items():
@@ -132,7 +135,7 @@ class _Gatherer:
         return FileFact(Path(name).as_posix(), size, digest)
 
     def _folder(self, name: str, span: Span, what: _Folder = _TOKENIZER) -> None:
-        """All files of a folder, hidden ones aside."""
+        """The files that lie in a folder itself, hidden ones aside: what is below it is another's."""
         folder = self.root / name
         try:
             if not folder.is_dir():
@@ -142,8 +145,8 @@ class _Gatherer:
                 return
             found = sorted(
                 path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-                for path in folder.rglob("*")
-                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+                for path in folder.iterdir()
+                if path.is_file() and not path.name.startswith(".")
             )
         except (OSError, ValueError):
             self._missing(name, span, "a folder")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from exc.compiler.facts import LockedFile, LockedRepo
@@ -18,7 +18,7 @@ from exc.compiler.facts import LockedFile, LockedRepo
 LOCK_FILE = "exc.lock"
 _FORMAT = 1
 _TIMEOUT_S = 20
-# What of a repository makes a model; weights in other forms and examples are left there.
+# What at the top of a repository makes a model; weights in other forms and examples are left there.
 _OF_A_MODEL = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 
 Lock = Mapping[str, LockedRepo]
@@ -57,7 +57,17 @@ def read_lock(root: Path) -> Lock:
 
 
 def _locked(data: Mapping[str, Any]) -> LockedRepo:
-    return LockedRepo(data["commit"], tuple(LockedFile(**file) for file in data["files"]))
+    """One entry. Raises ValueError, KeyError or TypeError for what `write_lock` never wrote."""
+    files = tuple(LockedFile(**file) for file in data["files"])
+    for file in files:
+        path = PurePosixPath(file.name)
+        if path.is_absolute() or ".." in path.parts or type(file.bytes) is not int:
+            raise ValueError(f"{file.name!r} with {file.bytes!r} bytes is no file of a repository")
+        if not isinstance(file.sha256, str):
+            raise TypeError(f"the digest of {file.name} is {file.sha256!r}")
+    if not files or not isinstance(data["commit"], str):
+        raise ValueError(f"{data['commit']!r} with {len(files)} files is no commit")
+    return LockedRepo(data["commit"], files)
 
 
 def write_lock(root: Path, lock: Lock) -> None:
@@ -72,11 +82,11 @@ def write_lock(root: Path, lock: Lock) -> None:
 def resolve(wanted: Wanted) -> LockedRepo:
     """Ask the hub what a name means now. Raises LockError and Unreachable."""
     info = _ask(wanted)
-    patterns = (f"{wanted.part}/*.parquet",) if wanted.part else _OF_A_MODEL
+    folder, patterns = (wanted.part, ("*.parquet",)) if wanted.part else ("", _OF_A_MODEL)
     files = [
         LockedFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "")
         for file in info.siblings or []
-        if any(fnmatch(file.rfilename, pattern) for pattern in patterns)
+        if any(_is_in(folder, pattern, file.rfilename) for pattern in patterns)
     ]
     if wanted.part and not files:
         parts = sorted({file.rfilename.rpartition("/")[0] for file in info.siblings or []} - {""})
@@ -85,6 +95,12 @@ def resolve(wanted: Wanted) -> LockedRepo:
     if not wanted.part and not any(file.name.endswith(".safetensors") for file in files):
         raise LockError(f"{wanted.repo} at `{wanted.revision}` has no weights in safetensors form")
     return LockedRepo(str(info.sha), tuple(sorted(files, key=lambda file: file.name)))
+
+
+def _is_in(folder: str, pattern: str, name: str) -> bool:
+    """Whether a file of a repository lies in that folder itself: what is below it is of something else."""
+    path = PurePosixPath(name)
+    return path.parent == PurePosixPath(folder) and fnmatch(path.name, pattern)
 
 
 def _ask(wanted: Wanted) -> Any:

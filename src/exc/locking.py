@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from exc.compiler.facts import LockedRepo
-from exc.lock import LockError, Wanted, read_lock, resolve, write_lock
+from exc.lock import Lock, LockError, Wanted, read_lock, resolve, write_lock
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.experiment import Path as SpecPath
@@ -58,16 +58,30 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
 
     Names that the hub does not know are errors at their place. Raises LockError and Unreachable.
     """
-    lock, said = dict({} if anew else read_lock(root)), []
-    for path, wanted in named(draft):
-        if wanted.key in lock:
-            continue
-        try:
-            lock[wanted.key] = resolve(wanted)
-        except LockError as error:
-            diagnostics.error("unknown-on-hub", str(error), draft.span(*path))
-            continue
-        said.append(f"{wanted.key}: {lock[wanted.key].commit}")
-    if said:
-        write_lock(root, lock)
+    before = _before(root, anew=anew)
+    lock, said = dict({} if anew else before), []
+    try:
+        for path, wanted in named(draft):
+            if wanted.key in lock:
+                continue
+            try:
+                lock[wanted.key] = resolve(wanted)
+            except LockError as error:
+                diagnostics.error("unknown-on-hub", str(error), draft.span(*path))
+                continue
+            said.append(f"{wanted.key}: {lock[wanted.key].commit}")
+    finally:  # what was learnt before the hub went away is kept, and so is what was known of the rest
+        if said:
+            rest = {name.key: before[name.key] for _, name in named(draft) if name.key in before}
+            write_lock(root, {**rest, **lock})
     return said
+
+
+def _before(root: Path, *, anew: bool) -> Lock:
+    """What was locked; where everything is resolved anew, a damaged lock says nothing. Raises LockError."""
+    try:
+        return read_lock(root)
+    except LockError:
+        if anew:
+            return {}
+        raise

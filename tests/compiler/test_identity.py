@@ -61,6 +61,7 @@ PINNED = {
         "bits_per_byte",
         "2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
     ),
+    "smoke/rl.rl": ("smoke", "749b16a8b53c880a97abe516187eb2328f8c9577c198fe2408cabe7ca0006855"),
 }
 
 BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
@@ -295,14 +296,7 @@ _LORA = {
     "target_modules": "all-linear",
     "use_rslora": False,
 }
-_SFT: Mapping[str, Any] = {
-    "prompt": "{question}",
-    "demonstrations": "first",
-    "batch_size": 16,
-    "max_steps": 60,
-    "args": resolve_args("sft", {}),
-    "seed": 1,
-}
+_EITHER = {"method": "linear", "weights": [1.0], "metric": "pass@1", "mode": "max"}  # of merge or of select
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "tokenizer": {
         "algorithm": "bpe",
@@ -339,7 +333,14 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "seed": 1,
         "step": 50,
     },
-    "sft": _SFT,
+    "sft": {
+        "prompt": "{question}",
+        "demonstrations": "first",
+        "batch_size": 16,
+        "max_steps": 60,
+        "args": resolve_args("sft", {}),
+        "seed": 1,
+    },
     "grpo": {
         "prompt": "{question}",
         "stop": ["\n"],
@@ -379,7 +380,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "score": {"verifier": _NUMERIC, "k": [1, 4], "num_samples": 16, "max_unverifiable": 0.05},
     "bits_per_byte": {"source": _JSONL, "text": "question", "sequence_length": 64, "limit_bytes": 1000},
-    "smoke": {"of": "sft", "config": _SFT, "shape": {"hub": "org/model"}, "gpus": 1},
+    "smoke": {"of": "merge", "config": _EITHER, "shape": {"hub": "org/model"}, "gpus": 1},
 }
 _OTHER_FILE = {**_FILE, "sha256": "bb"}
 _OTHER_JSONL = {**_JSONL, "files": [_OTHER_FILE]}
@@ -439,8 +440,8 @@ OTHER: Mapping[str, Any] = {
     "max_unverifiable": 0.1,
     "verifier_timeout": 90,
     "limit_bytes": 1001,
-    "of": "dpo",
-    "config": {**_SFT, "prompt": "{question}?"},
+    "of": "select",
+    "config": {**_EITHER, "method": "slerp"},
     "shape": {"hub": "org/other"},
     "gpus": 2,
 }

@@ -86,11 +86,6 @@ def _jobs() -> list[str]:
     return [job["id"] for job in orjson.loads(Path("plan/plan.json").read_bytes())["jobs"]]
 
 
-def _targets() -> list[str]:
-    """What `exc cancel` may be told: jobs, and recipes."""
-    return [*_recipes(), *_jobs()]
-
-
 def _recipes() -> list[str]:
     return _keys(Path("experiment.yaml"), "recipes")
 
@@ -135,7 +130,6 @@ def _shells() -> tuple[str, ...]:
 
 VALUES: dict[str, Callable[[], Iterable[str]]] = {
     "jobs": _jobs,
-    "targets": _targets,
     "recipes": _recipes,
     "trunks": _trunks,
     "profiles": _profiles,

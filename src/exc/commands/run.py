@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from exc.commands.terminal import fail, print_json
-from exc.compiler.plan import Job, Plan, PlanError, read_plan
+from exc.compiler.plan import Plan, PlanError, read_plan
+from exc.compiler.published import unlocked
 from exc.runtime.places import find_store, spec_root
 from exc.runtime.store import Store, StoreError
 from exc.runtime.wording import compile_command
@@ -30,10 +31,9 @@ def submit(args: argparse.Namespace) -> int:
     reasons = why_stale(plan, folder, args.plan)
     if reasons:
         return fail("\n".join(reasons))
-    unlocked = sorted({job.config["hub"]["repo"] for job in plan if is_unlocked(job)})
-    if unlocked:
+    if names := unlocked(plan):
         again = f"run `exc lock` where the hub can be reached, then `{compile_command(plan, folder)}`"
-        return fail(f"{args.plan}: {', '.join(unlocked)} is not locked to a commit\n{again}")
+        return fail(f"{args.plan}: {', '.join(names)} is not locked to a commit\n{again}")
     gc.freeze()  # the plan lives to the end; what is made from here on may not
     gc.enable()
     from exc.commands.console import Output
@@ -68,11 +68,6 @@ def _detach(args: argparse.Namespace, folder: Path, store: Store) -> int:
     print(f"to look on: {plan_command('watch', folder)}")
     print(f"to stop it: {plan_command('cancel --all', folder)}")
     return 0
-
-
-def is_unlocked(job: Job) -> bool:
-    """Whether a job would fetch what a name on the hub happens to mean today."""
-    return job.kind == "fetch" and "hub" in job.config and job.config["hub"]["commit"] is None
 
 
 def status(args: argparse.Namespace) -> int:

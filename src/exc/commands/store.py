@@ -18,6 +18,7 @@ from exc.runtime.gc_items import Item, Rules
 from exc.runtime.places import find_store
 from exc.runtime.registry import find_registrations, registration_of, registrations, unregister
 from exc.runtime.store import Store, StoreError
+from exc.runtime.submitters import submitters
 from exc.runtime.wording import here, plan_command, plural
 
 _SHOWN = 8  # items of a kind before "and N more"
@@ -79,7 +80,7 @@ def gc(args: argparse.Namespace) -> int:
     """List what may go, and remove it with --delete."""
     try:
         plan, store = _place(Path(args.place))
-        if args.unregister:
+        if args.unregister is not None:
             return _unregister(store, args.unregister)
         if args.resume_state and plan is None:
             return fail("--resume-state is about a plan: name its folder, not a store", 2)
@@ -116,6 +117,9 @@ def _unregister(store: Store, name: str) -> int:
     if not found:
         known = ", ".join(entry.name for entry in registrations(store)) or "none"
         return fail(f"no plan `{name}` is registered in {store.root}; registered: {known}")
+    for experiment in sorted({entry.experiment for entry in found}):
+        for one in submitters(store, experiment):
+            return fail(f"{experiment}: {one.text()}; wait for it, or `exc cancel --all`, and try again")
     for entry in found:
         unregister(store, entry)
         print(f"{entry.name}: no longer registered; `exc gc` lists what only it needed")
@@ -126,7 +130,7 @@ def _gc_json(collector: Collector, items: Sequence[Item], removal: Removal | Non
     left = {item.path: why for item, why in removal.left} if removal else {}
     return {
         "store": str(collector.store.root),
-        "plans": [entry.name for entry in collector.needed.plans],
+        "plans": list(dict.fromkeys(entry.name for entry in collector.needed.plans)),
         "unregistered": collector.needed.strangers,
         "deleted": removal is not None,
         "bytes": sum(item.size for item in items if item.path not in left),
@@ -159,7 +163,7 @@ def _print_gc(
     for entry in needed.plans:
         if entry.superseded:
             console.print(
-                f"{entry.name}: {here(Path(entry.folder))} holds another plan by now; to let go of this one: "
+                f"{entry.name}: {here(Path(entry.folder))} no longer holds this plan; to let go of it: "
                 f"exc gc {args.place} --unregister {entry.name}"
             )
     if not items:
