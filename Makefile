@@ -15,7 +15,7 @@ TEST_ENV = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} TOKENIZERS_PARALLELISM=false
 # Each target uses both cores or the one environment: never two at once, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help install quickstart check test test-ci ci golden bench
+.PHONY: help install quickstart check test test-ci ci golden bench docs
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -54,3 +54,7 @@ golden: $(STAMP)  ## rewrite the golden files; read the difference before commit
 
 bench: $(STAMP)  ## measure what the documentation claims
 	"$(BIN)/python" benchmarks/run.py
+
+docs: $(STAMP)  ## build the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet
+	@printf 'The site: %s\n' "$(CURDIR)/build/site/index.html"

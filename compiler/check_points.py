@@ -19,7 +19,7 @@ def check_points(scope: Scope) -> None:
             continue
         if at == At(snap=at.snap):
             scope.error(
-                "missing-key", "`at` names no checkpoint", path, "for example `[1000, 2000]`", key=True
+                "missing-key", "`at` names no checkpoint", path, "steps, such as `[1000, 2000]`", key=True
             )
         names = [name for name in trunks or scope.spec.trunks if name in scope.draft.spec.trunks]
         points = {"steps": at.steps if isinstance(at.steps, tuple) else (), "include": at.include}

@@ -14,6 +14,7 @@ from exc.compiler.plan import SMOKE
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
+MAX_EXACT = 2**53  # above, a count is a float: JSON's readers take no larger whole numbers exactly, or not at all
 
 
 def _parameters(model: Mapping[str, Any], vocab_size: int) -> int:
@@ -56,19 +57,23 @@ def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft
     return max((size[need.job] for need in draft.needs), default=0)
 
 
+def _count(number: int) -> float:
+    return number if number <= MAX_EXACT else float(number)
+
+
 def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[str, float]:
     config, out = draft.config, {}
     if draft.kind == "pretrain":
         before = [need.job for need in draft.needs if need.role == "resumes"]
         start = by_id[before[0]].config["step"] if before else 0
         tokens = (config["step"] - start) * config["batch_size"] * config["sequence_length"]
-        out = {"tokens": tokens, "flops": TRAIN * parameters * tokens}
+        out = {"tokens": tokens, "flops": _count(TRAIN * parameters * tokens)}
     elif draft.kind in ("sft", "dpo"):
         out = {"samples": config["max_steps"] * config["batch_size"]}
     elif draft.kind == "grpo":
         samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
         tokens = samples * int(config["args"].get("max_completion_length") or 0)
-        out = {"samples": samples, "tokens": tokens, "flops": (FORWARD + TRAIN) * parameters * tokens}
+        out = {"samples": samples, "tokens": tokens, "flops": _count((FORWARD + TRAIN) * parameters * tokens)}
     elif draft.kind == SMOKE:
         return _estimate(replace(draft, kind=config["of"], config=config["config"]), 0, by_id)
     if draft.kind in TRAINING_KINDS:

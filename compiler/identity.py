@@ -154,6 +154,11 @@ def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[s
     return out
 
 
+def _judged(judging: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    """How samples are judged, of a smoke run that draws some."""
+    return {**judging, "verifier": _verifier(judging["verifier"], {})}
+
+
 # What takes longer is not verified: seconds. Never change this default.
 _TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
 
@@ -288,8 +293,8 @@ FIELDS: Mapping[str, KindIdentity] = {
     # The shape is that of the model, never its weights: one run stands for all checkpoints.
     "smoke": KindIdentity(
         1,
-        {"of": ALWAYS, "config": ALWAYS, "shape": ALWAYS, "gpus": 0},
-        {"config": _smoke_config},
+        {"of": ALWAYS, "config": ALWAYS, "shape": ALWAYS, "gpus": 0, "judged": None},
+        {"config": _smoke_config, "judged": _judged},
     ),
 }
 

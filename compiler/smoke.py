@@ -20,7 +20,13 @@ from exc.spec.profiles import SMOKED
 
 PUBLISHED = "published"  # the role of a model made elsewhere, of which only the shape and tokenizer are used
 SEQUENCES = 512  # that a `sample` job draws at once, at most
+_JUDGING = ("verifier", "verifier_timeout", "max_unverifiable")
 ACCUMULATED = 2  # micro-batches in the one optimizer step: gradients are added up as in the real one
+
+_SHAPES = (  # files of a model that say its shape, what it reads and where it ends
+    *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"),
+    *("special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt"),
+)
 
 _Planned = tuple[list[Draft], list[Resources], list[str]]
 
@@ -59,6 +65,7 @@ class _Runs:
     def __init__(self, drafts: Sequence[Draft], classes: Sequence[str], allotment: Allotment) -> None:
         self.resources: dict[str, Resources] = {}  # by id
         self._by_id = {draft.id: draft for draft in drafts}
+        self._judged_by = _judged_by(drafts)
         self._allotment = allotment
         self._prefix = _free_prefix(drafts, classes)
         self._known: dict[tuple[Any, ...], Draft | None] = {}
@@ -71,11 +78,11 @@ class _Runs:
         """The smoke run for a job, and whether it is new; None where the model's shape cannot be told."""
         root = self._root(draft)
         read = tuple(need.artifact for need in draft.needs if _is_data(need.role))
-        key = (cls, id(draft.config), read, root and root.id)
+        key = (cls, id(draft.config), read, root and root.id, id(self._judged_by.get(draft.id)))
         is_new = False
         if key not in self._known:
             self._kept.append(draft.config)
-            run = None if root is None else self._make(draft, root, given, cls)
+            run = None if root is None else self._make(draft, root, given)
             if run is not None:
                 same = self._by_digest.setdefault(run.digest, run)
                 is_new = same is run
@@ -92,7 +99,7 @@ class _Runs:
         for digest, run in self._by_digest.items():
             run.config = {**run.config, "stands_for": dict(self._stand_for[digest])}
 
-    def _make(self, draft: Draft, root: Draft, given: Resources, cls: str) -> Draft:
+    def _make(self, draft: Draft, root: Draft, given: Resources) -> Draft:
         needs = [need for need in draft.needs if _is_data(need.role) or need.role == "tokenizer"]
         if root.kind == "pretrain":
             shape = dict(root.config["model"])
@@ -108,7 +115,9 @@ class _Runs:
             "rows": num_rows(draft.kind, draft.config),
             "config": shrunk(draft.kind, draft.config, shape),
         }
-        digest = job_identity(SMOKE, config, _hashed(needs))
+        if (judging := self._judged_by.get(draft.id)) is not None:
+            config["judged"] = {name: judging[name] for name in _JUDGING if name in judging}
+        digest = job_identity(SMOKE, config, self._hashed(needs, root))
         source, selector = list(draft.source), dict(draft.selector)
         return Draft("", SMOKE, "", config, needs, digest, False, selector, source)
 
@@ -127,8 +136,24 @@ class _Runs:
             run.source.extend(line for line in draft.source if line not in run.source)
         return run
 
+    def _hashed(self, needs: Sequence[Need], root: Draft) -> dict[str, Any]:
+        """What a run reads, by what it is. Weights made elsewhere, and at which commit, do not count."""
+        found: dict[str, Any] = {}
+        tokens = []
+        for need in needs:
+            kind, _, identity = need.artifact.partition("/")
+            if kind == "tokens" and root.kind == "fetch":  # identified by the tokenizer's commit, too
+                read = self._by_id[need.job]
+                inputs = {each.role: each.artifact for each in read.needs if each.role != "tokenizer"}
+                identity = job_identity(kind, read.config, inputs)
+            if kind == "tokens":
+                tokens.append(identity)
+            elif need.job != root.id:
+                found[need.role] = identity
+        return found | ({"tokens": sorted(tokens)} if tokens else {})
+
     def _root(self, draft: Draft) -> Draft | None:
-        """The job whose model has the shape of a job's own: pre-training from scratch, or one that fetches."""
+        """The job that gave a job's model its shape: pre-training from scratch, or one that fetches."""
         seen: Draft | None = draft
         while seen is not None:
             if seen.kind == "fetch" or (seen.kind == "pretrain" and seen.config["model"]):
@@ -156,23 +181,22 @@ def _free_prefix(drafts: Sequence[Draft], classes: Sequence[str]) -> str:
 
 
 def _published(fetch: Draft) -> dict[str, Any]:
-    """What tells the shape of a model made elsewhere: its repository, at whatever commit, or its own files."""
+    """What tells the shape of a model made elsewhere: its repository at any commit, or its own files."""
     if (hub := fetch.config.get("hub")) is not None:
         return {"hub": hub["repo"]}
     files = identity_fields("fetch", fetch.config)["files"]
-    return {"files": [[name, digest] for name, digest in files if not name.endswith(".safetensors")]}
+    return {"files": [[name, digest] for name, digest in files if name in _SHAPES]}
 
 
-def _hashed(needs: Sequence[Need]) -> dict[str, Any]:
-    """What a run reads, by what it is and not by a person's names. Weights made elsewhere are not hashed."""
-    found: dict[str, Any] = {}
-    for need in needs:
-        kind, _, identity = need.artifact.partition("/")
-        if kind == "tokens":
-            found.setdefault("tokens", []).append(identity)
-        elif kind != "fetch":
-            found[need.role] = identity
-    return {role: sorted(value) if role == "tokens" else value for role, value in found.items()}
+def _judged_by(drafts: Sequence[Draft]) -> dict[str, Mapping[str, Any]]:
+    """`sample` job -> the config of the first job that judges what it draws."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for draft in drafts:
+        if draft.kind in ("score", "rate"):
+            for need in draft.needs:
+                if need.role.startswith("samples:"):
+                    found.setdefault(need.job, draft.config)
+    return found
 
 
 def shrunk(kind: str, config: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:

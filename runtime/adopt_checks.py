@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.plan import Job
+from exc.runtime.files import digest_file
 from exc.runtime.stages.passk import pass_at_k
 from exc.runtime.store import Store
 
@@ -33,7 +34,7 @@ def look(job: Job, folder: Path, store: Store, metrics: Mapping[str, Any]) -> Of
     check = _CHECKS.get(job.kind)
     if check is None:
         raise AdoptError(
-            f"{job.id} is a `{job.kind}` job: what it leaves follows from data that this machine has. Models "
+            f"{job.id} is a `{job.kind}` job: what it leaves is soon made here from what it reads. Models "
             f"({', '.join(k for k in _CHECKS if k not in _MEASURES)}) and measurements "
             f"({', '.join(_MEASURES)}) can be adopted"
         )
@@ -62,6 +63,20 @@ def _model(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) -
     if model != folder and (folder / "adapter").is_dir():
         files["adapter"] = folder / "adapter"
     return Offer(files, metrics)
+
+
+def _fetched(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) -> Offer:
+    """A published model that was brought here in another way: every file is the one that was planned."""
+    if "part" in job.config.get("hub", ()):
+        raise AdoptError(f"{job.id} fetches data, and only models can be adopted in place of a `fetch` job")
+    offer = _model(job, folder, store, metrics)
+    planned = job.config["hub"]["files"] if "hub" in job.config else job.config["files"]
+    for file in planned:
+        path = offer.files["model"] / (file["name"] if "name" in file else Path(file["path"]).name)
+        there = path.is_file() and path.stat().st_size == file["bytes"]
+        if not there or (file["sha256"] and digest_file(path) != file["sha256"]):
+            raise AdoptError(f"{path} is not there, or not the file that {job.id} would fetch")
+    return offer
 
 
 def _samples(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) -> Offer:
@@ -136,7 +151,8 @@ def _documents(job: Job, folder: Path, store: Store, metrics: Mapping[str, float
 
 _MEASURES = ("sample", "score", "bits_per_byte")
 _CHECKS: Mapping[str, Callable[[Job, Path, Store, Mapping[str, float]], Offer]] = {
-    **dict.fromkeys(("pretrain", "sft", "dpo", "grpo", "parallel", "merge", "command"), _model),
+    **dict.fromkeys(("pretrain", "sft", "dpo", "grpo", "merge", "command"), _model),
+    "fetch": _fetched,
     "sample": _samples,
     "score": _scores,
     "bits_per_byte": _documents,

@@ -10,11 +10,11 @@ import jinja2
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.adoption import Adoption
-from exc.runtime.card_words import sentence, settings
+from exc.runtime.card_words import chosen_step, sentence, settings
 from exc.runtime.lineage import Node
 from exc.runtime.store import Store
 
-MODEL_KINDS = ("fetch", "pretrain", "sft", "dpo", "grpo", "parallel", "merge", "command")
+MODEL_KINDS = ("fetch", "pretrain", "sft", "dpo", "grpo", "merge", "select", "command")
 _MARK = " \u2020"
 _VERSIONS = (
     "exc",
@@ -33,7 +33,7 @@ def model_card(plan: Plan, store: Store, nodes: Sequence[Node], license_id: str 
     """The README.md of the last node's model: the same text for the same plan and store."""
     node = nodes[-1]
     jobs = {ref: job for job in plan.jobs for ref in job.artifacts()}
-    makers = [n for n in nodes if n.kind in MODEL_KINDS and not _only_resumed(n, nodes)]
+    makers = [n for n in nodes if is_model(n) and not _left_behind(n, nodes)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
@@ -51,14 +51,14 @@ def model_card(plan: Plan, store: Store, nodes: Sequence[Node], license_id: str 
         stages=[
             {
                 "name": n.name,
-                "sentence": sentence(n, n.record.get("step")),
+                "sentence": sentence(n, chosen_step(n) or n.record.get("step")),
                 "settings": settings(n.fields),
             }
             for n in makers
         ],
         data=list(_data(nodes, jobs)),
         mixture=_mixture(makers, jobs),
-        compute=[_compute(n, jobs.get(n.ref)) for n in nodes if n.kind in MODEL_KINDS],
+        compute=[_compute(n, jobs.get(n.ref)) for n in nodes if is_model(n)],
         results=results,
         level=level,
         notes=[f"\u2020 {a.text()}." for a in measured.values()],
@@ -67,10 +67,23 @@ def model_card(plan: Plan, store: Store, nodes: Sequence[Node], license_id: str 
     )
 
 
-def _only_resumed(node: Node, nodes: Sequence[Node]) -> bool:
-    """Whether a segment was only gone on from: its steps are among those of the segment that did."""
-    roles = {role for other in nodes for role, ref in other.inputs.items() if ref == node.ref}
-    return roles == {"resumes"}
+def is_model(node: Node) -> bool:
+    """Whether an artifact holds a model: of what is fetched, some is data."""
+    files = node.record.get("files")
+    whole = files is None or any(name.startswith("model/") for name in files)
+    return node.kind in MODEL_KINDS and whole
+
+
+def _left_behind(node: Node, nodes: Sequence[Node]) -> bool:
+    """Whether nothing of the model was made from it but what others say: a segment that was only gone on
+    from, whose steps are among those of the segment that did; a kept step that was not the one chosen."""
+    reads = [(other, role) for other in nodes for role, ref in other.inputs.items() if ref == node.ref]
+    chosen = {(other.ref, f"model:{chosen_step(other)}") for other, _ in reads if other.kind == "select"}
+    candidate = any(other.kind == "select" for other, _ in reads)
+    if candidate:
+        reads = [(other, role) for other, role in reads if other.kind != "sample"]  # that it was chosen by
+        return all(other.kind == "select" and (other.ref, role) not in chosen for other, role in reads)
+    return {role for _, role in reads} == {"resumes"}
 
 
 def _what(plan: Plan, node: Node) -> str:
@@ -90,9 +103,9 @@ def _what(plan: Plan, node: Node) -> str:
 
 
 def _front(nodes: Sequence[Node], jobs: Mapping[str, Job], license_id: str) -> str:
-    kinds = {node.kind for node in nodes}
+    kinds = {node.kind for node in nodes if is_model(node)}
     tags = ["exc", *(kind for kind in MODEL_KINDS if kind in kinds)]
-    tags += ["trl"] if kinds & {"sft", "dpo", "grpo", "parallel"} else []
+    tags += ["trl"] if kinds & {"sft", "dpo", "grpo"} else []
     hub = list(_hub_names([jobs[node.ref].config for node in nodes if node.ref in jobs]))
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": tags}
     if license_id:
@@ -118,7 +131,7 @@ def _hub_names(configs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]
         if isinstance(value, Mapping):
             hub = value.get("hub")
             if isinstance(hub, Mapping) and "repo" in hub:
-                yield where, str(hub["repo"])
+                yield "data" if "part" in hub else where, str(hub["repo"])
             elif isinstance(hub, str):
                 yield where, hub
             for key, inner in value.items():
@@ -129,16 +142,45 @@ def _hub_names(configs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]
 
 def _data(nodes: Sequence[Node], jobs: Mapping[str, Job]) -> Iterator[dict[str, str]]:
     """The sources that jobs of the lineage read, each with what it was used for."""
-    uses = {"tokenizer": "the tokenizer", "tokens": "pre-training", "rows": "prompts and demonstrations"}
     rows: dict[tuple[str, ...], list[str]] = {}
     for node in nodes:
         job = jobs.get(node.ref)
-        if job is None or node.kind not in uses:
+        if job is None or node.kind not in _READERS:
             continue
-        for source in [job.config["source"]] if "source" in job.config else job.config.get("sources", ()):
-            rows.setdefault(_source(source), []).append(uses[node.kind])
+        for source in _read(job.config):
+            if source["kind"] != "job":  # what that job read has a line of its own
+                rows.setdefault(_source(source), []).extend(_uses(node, nodes))
     for (name, files, digest), found in rows.items():
         yield {"name": name, "use": ", ".join(dict.fromkeys(found)), "files": files, "digest": digest}
+
+
+def _read(config: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The sources that a job's config names; a part of a data set on the hub is one."""
+    hub = config.get("hub") or {}
+    if "part" in hub:
+        files = [{**file, "path": file["name"]} for file in hub["files"]]
+        return [{"name": hub["repo"], "kind": f"hub, {hub['part']}, commit {hub['commit']}", "files": files}]
+    sources: Sequence[Mapping[str, Any]] = config.get("sources", ())
+    return [config["source"]] if "source" in config else sources
+
+
+_READERS = ("tokenizer", "tokens", "rows", "derive", "fetch")  # kinds that read what no job made
+_PROMPTS, _SAMPLES = "prompts and demonstrations", "drawing samples"
+_USES = {
+    **dict.fromkeys(("sft", "dpo", "grpo"), _PROMPTS),
+    **dict.fromkeys(("sample", "rate"), _SAMPLES),
+    "tokenizer": "the tokenizer",
+    "tokens": "pre-training",
+    "score": "the choice of a step",
+    "bits_per_byte": "the choice of a step",
+}
+
+
+def _uses(node: Node, nodes: Sequence[Node]) -> list[str]:
+    """What came of what a job read: told by the job itself, else by those that read from it."""
+    if node.kind in _USES:
+        return [_USES[node.kind]]
+    return [use for other in nodes if node.ref in other.inputs.values() for use in _uses(other, nodes)]
 
 
 def _source(source: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -156,12 +198,16 @@ def _source(source: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _mixture(makers: Sequence[Node], jobs: Mapping[str, Job]) -> str:
-    found = [
-        jobs[n.ref].config.get("mixture") or () for n in makers if n.kind == "pretrain" and n.ref in jobs
-    ]
-    mixture: Sequence[Mapping[str, Any]] = found[-1] if found else ()
-    total = sum(part["weight"] for part in mixture)
-    return ", ".join(f"{part['name']} {part['weight'] / total:.1%}" for part in mixture)
+    """Shares of the sources, told for each run of pre-training where they are not the same in all."""
+    found = {}
+    for n in makers:
+        mixture = (jobs[n.ref].config.get("mixture") or ()) if n.kind == "pretrain" and n.ref in jobs else ()
+        total = sum(part["weight"] for part in mixture)
+        if mixture:
+            found[n.name] = ", ".join(f"{part['name']} {part['weight'] / total:.1%}" for part in mixture)
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"`{name}` {shares}" for name, shares in found.items())
 
 
 def _compute(node: Node, job: Job | None) -> dict[str, str]:

@@ -15,9 +15,17 @@ def sentence(node: Node, step: int | None) -> str:
     if not node.record:
         return f"`{node.name}`: nothing is recorded of it."
     words = _WORDS.get(node.kind)
-    said = words(node.fields, step) if words else f"a `{node.kind}` stage"
+    # What it starts from is an input, and no field.
+    fields = {**node.fields, "continues": "model" in node.record["inputs"]}
+    said = words(fields, step) if words else f"a `{node.kind}` stage"
     instead = "\u2020 made elsewhere and adopted, in place of " if node.adopted else ""
     return f"`{node.name}`: {instead}{said}."
+
+
+def chosen_step(node: Node) -> int | None:
+    """The kept step that a `select` job chose; None of other kinds."""
+    step = (node.record.get("metrics") or {}).get("step") if node.kind == "select" else None
+    return None if step is None else int(step)
 
 
 def settings(fields: Fields) -> list[tuple[str, str]]:
@@ -62,7 +70,7 @@ def _sft(fields: Fields, step: int | None) -> str:
     rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
     return (
         f"supervised fine-tuning (TRL) on {which} of each problem, {step or '?'} steps of "
-        f"{fields.get('batch_size', '?')} sequences{rate}"
+        f"{fields.get('batch_size', '?')} sequences{rate}{_lora(fields)}"
     )
 
 
@@ -74,7 +82,7 @@ def _grpo(fields: Fields, step: int | None) -> str:
         f"reinforcement learning with GRPO (TRL), {step or '?'} rollouts of "
         f"{fields.get('prompts_per_rollout', '?')} prompts x "
         f"{fields.get('num_generations', '?')} completions, "
-        f"{fields.get('updates_per_rollout', 1)} updates on each{rate}{beta}; rewards "
+        f"{fields.get('updates_per_rollout', 1)} updates on each{rate}{beta}{_lora(fields)}; rewards "
         f"{', '.join(f'{name} {value}' for name, value in fields.get('rewards', {}).items()) or 'as usual'}"
     )
 
@@ -93,7 +101,20 @@ def _dpo(fields: Fields, step: int | None) -> str:
     rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
     beta = f", beta {args['beta']}" if "beta" in args else ""
     size = fields.get("batch_size", "?")
-    return f"preference optimization with DPO (TRL), {step or '?'} steps of {size} pairs{rate}{beta}"
+    return (
+        f"preference optimization with DPO (TRL), {step or '?'} steps of {size} pairs"
+        f"{rate}{beta}{_lora(fields)}"
+    )
+
+
+def _lora(fields: Fields) -> str:
+    lora = fields.get("lora")
+    return f", by adapters (LoRA) of rank {lora['r']}, merged into the weights" if lora else ""
+
+
+def _select(fields: Fields, step: int | None) -> str:
+    better = "highest" if fields.get("mode") == "max" else "lowest"
+    return f"of the kept steps the one with the {better} {fields.get('metric', '?')}: step {step or '?'}"
 
 
 def _fetch(fields: Fields, _: int | None) -> str:
@@ -108,6 +129,7 @@ _WORDS: Mapping[str, Callable[[Fields, int | None], str]] = {
     "grpo": _grpo,
     "dpo": _dpo,
     "fetch": _fetch,
+    "select": _select,
     "merge": _merge,
     "command": _command,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.plan import Plan
-from exc.runtime.card import MODEL_KINDS, model_card
+from exc.runtime.card import MODEL_KINDS, is_model, model_card
 from exc.runtime.files import digest_file
 from exc.runtime.lineage import Node, lineage, named_artifact
 from exc.runtime.store import Store, StoreError
@@ -80,6 +80,8 @@ def export(plan: Plan, name: str, store: Store, out: Path, *, license_id: str = 
     if out.resolve() == Path.cwd():
         raise ExportError(f"{out} is the folder you are in, which cannot be replaced; name a new one in it")
     nodes = lineage(store, f"{job.kind}/{identity}")
+    if not is_model(nodes[-1]):
+        raise ExportError(f"{job.id} leaves data, and no model")
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = out.parent / f".{out.name}.{uuid.uuid4().hex}"
     staging.mkdir()

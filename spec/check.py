@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exc.spec.check_data import check_data
+from exc.spec.check_published import check_published
 from exc.spec.check_recipes import check_recipes
 from exc.spec.check_selection import check_selection
 from exc.spec.check_starts import check_starts
@@ -20,6 +21,7 @@ def check_spec(validated: Validated, diagnostics: Diagnostics) -> None:
     check_data(ctx)
     check_trunks(ctx)
     check_recipes(ctx)
+    check_published(ctx)
     check_starts(ctx)
     check_selection(ctx)
     _check_unused(ctx)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Container
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exc.spec.diagnostics import Diagnostics, Label, Span, one_of
+from exc.spec.cells import SECTIONS
+from exc.spec.diagnostics import Diagnostics, Label, Span, did_you_mean, one_of
 from exc.spec.expected import found
 from exc.spec.files import read_text
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence, plain
@@ -68,7 +70,28 @@ class _Reader:
         own = _with_list(root, listed)
         if not whole:
             return None
-        return own if below is None else merge(below, own)
+        return own if below is None else merge(below, self._without_vain(own, below))
+
+    def _without_vain(self, own: Mapping, below: Mapping) -> Mapping:
+        """The file without the entries that it deletes, and that no file below has, which are reported."""
+        entries = dict(own.entries)
+        for section in (*SECTIONS, "accept"):
+            node, under = entries.get(section), below.entries.get(section)
+            if not isinstance(node, Mapping):
+                continue
+            names = list(under.entries) if isinstance(under, Mapping) else []
+            vain = [name for name, entry in node.entries.items() if is_null(entry) and name not in names]
+            for name in vain:
+                self.diagnostics.error(
+                    "unknown-reference",
+                    f"no file below has `{name}` in `{section}`, so `null` deletes nothing",
+                    node.keys[name],
+                    expected=one_of(names) if names else None,
+                    hint=did_you_mean(name, names),
+                )
+            if vain:
+                entries[section] = _without(node, vain)
+        return Mapping(entries, own.keys, own.span)
 
     def _listed(self, node: Node | None) -> list[Scalar] | None:
         """The files that are named, or None with a finding."""
@@ -108,7 +131,7 @@ class _Reader:
         merged = self.merged(root, name)
         self.open.pop()
         self.names.pop()
-        return _without_key(merged) if merged is not None else None
+        return _without(merged, [KEY]) if merged is not None else None
 
     def _read(self, name: str, said: str, span: Span) -> Mapping | None:
         text = read_text(Path(name), self.diagnostics, "a file", at=span, said=said)
@@ -167,9 +190,9 @@ def _with_list(root: Mapping, listed: list[Scalar]) -> Mapping:
     return Mapping(entries, root.keys, root.span)
 
 
-def _without_key(root: Mapping) -> Mapping:
-    entries = {key: value for key, value in root.entries.items() if key != KEY}
-    return Mapping(entries, {key: root.keys[key] for key in entries}, root.span)
+def _without(node: Mapping, names: Container[str]) -> Mapping:
+    entries = {key: value for key, value in node.entries.items() if key not in names}
+    return Mapping(entries, {key: node.keys[key] for key in entries}, node.span)
 
 
 def _real(name: str) -> Path:

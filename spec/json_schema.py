@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
@@ -21,7 +22,7 @@ from pydantic_core import PydanticUndefined
 from exc.spec.base import Model
 from exc.spec.cells import SECTIONS
 from exc.spec.diagnostics import one_of
-from exc.spec.expected import arms, bare, field_annotation, is_model
+from exc.spec.expected import arms, bare, describe, field_annotation, is_model
 from exc.spec.experiment import Spec
 from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile
@@ -39,10 +40,12 @@ from exc.spec.schema_forms import (
     names,
     whole,
 )  # fmt: skip
-from exc.spec.schema_types import Types, UnknownAnnotation, one_of_forms
+from exc.spec.schema_types import Types, UnknownAnnotation, one_of_forms, or_null
 from exc.spec.stage_hints import foreign_stage_keys
 from exc.spec.trunks import Pretrain
 
+_GIVEN: Schema = {"not": {"type": "null"}}
+_EMPTY_SECTIONS = frozenset(SECTIONS) - {"trunks"}  # those that may hold nothing
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
 
@@ -154,9 +157,7 @@ class _Writer:
         place = PLACES.get((model.__name__, key))
         if place is not None:
             schema = one_of_forms([place, schema])
-        if key in KINDS.get(model, ()):
-            schema = _not_null(schema)
-        schema = {**schema, **TIGHTER.get((model.__name__, key), {})}
+        schema = or_null({**schema, **TIGHTER.get((model.__name__, key), {})})
         default = _default(info)
         return {**schema, **shown(info.description or "", default, has_default=_is_said(default))}
 
@@ -175,7 +176,7 @@ class _Writer:
 
     def _section(self, key: str, schema: Schema) -> Schema:
         """Named entries of the spec, each of which may have a `matrix`, or be deleted by `null`."""
-        entry = schema["additionalProperties"]
+        entry = _not_null(schema["additionalProperties"])
         if key == "recipes":
             entry = {**entry, "minItems": 1}
             form = {"matrix": MATRIX, "stages": {**entry, "description": STAGES_TEXT}}
@@ -189,7 +190,7 @@ class _Writer:
         else:
             definition = self.definitions[entry["$ref"].rpartition("/")[2]]
             definition["properties"]["matrix"] = MATRIX
-        return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": entry}
+        return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": or_null(entry)}
 
     def needs(self, model: type[BaseModel]) -> Schema | None:
         """What must not be left out of a model; None where that is nothing."""
@@ -205,20 +206,27 @@ class _Writer:
     def _needs(self, model: type[BaseModel]) -> Schema:
         fields = _fields(model)
         required = [key for key, info in fields.items() if info.is_required()]
-        inner = {key: self._inner(info.annotation) for key, info in fields.items()}
-        # Beside a `$ref` an editor would not see `doNotSuggest`.
-        properties = {
-            key: {"allOf": [needs], "doNotSuggest": True} for key, needs in inner.items() if needs is not None
+        below = {
+            key: [needs]
+            for key, info in fields.items()
+            if (needs := self._inner(info.annotation)) is not None
+        }
+        if issubclass(model, Pretrain):
+            below["model"] = [{"required": ["architecture"]}]
+        given = {
+            key: [*below.get(key, ()), {"not": {"type": "null"}, "errorMessage": f"expected {describe(field_annotation(info))}"}]
+            for key, info in fields.items()
+            if not _takes_null(model, key, info)
         }
         schema: Schema = {
             **({"required": required} if required else {}),
-            **({"properties": properties} if properties else {}),
+            **_properties({**below, **given}),
         }
-        if issubclass(model, Pretrain):
-            schema["properties"]["model"] = {"required": ["architecture"], "doNotSuggest": True}
         schema = _with_kind(model, schema)
-        if schema and model.__name__ in LIKE:
-            schema = {"if": {"required": ["like"]}, "then": True, "else": schema}
+        if schema and model.__name__ in LIKE:  # it has all that it does not say itself
+            whole = {**below, **{key: given[key] for key in required}}
+            own = {key: needs for key, needs in whole.items() if key not in KINDS.get(model, ())}
+            schema = {"if": {"required": ["like"]}, "then": _properties(own), "else": schema}
         if schema and _hidden(model):
             body = {"if": {"required": ["repeat"]}, "then": True, "else": schema}
             return {"additionalProperties": body}
@@ -232,8 +240,9 @@ class _Writer:
             if is_model(kind):
                 needs = self.needs(kind)
                 found += [needs] if needs is not None else []
-            elif get_origin(kind) is dict and (inner := self._inner(get_args(kind)[1])) is not None:
-                found.append({"additionalProperties": inner})
+            elif get_origin(kind) is dict and get_args(kind)[1] is not Any:
+                inner = self._inner(get_args(kind)[1])
+                found.append({"additionalProperties": {"allOf": [_GIVEN, *([inner] if inner else [])]}})
             elif get_origin(kind) is tuple and (inner := self._inner(get_args(kind)[0])) is not None:
                 found.append({"items": inner})
         mappings = [arm for arm in arms(annotation) if is_model(bare(arm))]
@@ -241,13 +250,26 @@ class _Writer:
         return found[0] if len(found) == 1 and len(mappings) < 2 else None
 
 
+def _properties(needs: Mapping[str, list[Schema]]) -> Schema:
+    """What is asked of the values of keys; beside a `$ref` an editor would not see `doNotSuggest`."""
+    properties = {key: {"allOf": all_of, "doNotSuggest": True} for key, all_of in needs.items()}
+    return {"properties": properties} if properties else {}
+
+
+def _takes_null(model: type[BaseModel], key: str, info: Any) -> bool:
+    """Whether a key may say `null` where there is nothing below to delete."""
+    if model is Spec and key in (*_EMPTY_SECTIONS, "extends", "branches", "replicates", "report"):
+        return True
+    return key not in KINDS.get(model, ()) and type(None) in get_args(info.annotation)
+
+
 def _not_null(schema: Schema) -> Schema:
-    """Without the alternative of `null`: an entry whose kind is empty has none."""
+    """Without the alternative of `null`."""
     if "anyOf" in schema:
-        arms_left = [arm for arm in schema["anyOf"] if arm != {"type": "null"}]
-        return arms_left[0] if len(arms_left) == 1 else {**schema, "anyOf": arms_left}
-    kinds = [kind for kind in schema.get("type", ()) if kind != "null"]
-    return {**schema, "type": kinds} if isinstance(schema.get("type"), list) else schema
+        left = [arm for arm in schema["anyOf"] if arm != {"type": "null"}]
+        return left[0] if len(left) == 1 else {**schema, "anyOf": left}
+    kinds = [kind for kind in schema["type"] if kind != "null"]
+    return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
 
 
 def _hidden(model: type[BaseModel]) -> tuple[str, ...]:
@@ -270,12 +292,17 @@ def _one_kind(model: type[BaseModel]) -> list[Schema]:
     kinds = KINDS.get(model, ())
     return [
         {
-            "if": {"required": [kind], "anyOf": [{"required": [other]} for other in kinds[:number]]},
+            "if": {**_is_given(kind), "anyOf": [_is_given(other) for other in kinds[:number]]},
             "then": forbid([kind], f"expected only {one_of(kinds)}"),
         }
         for number, kind in enumerate(kinds)
         if number
     ]
+
+
+def _is_given(key: str) -> Schema:
+    """A key is there, and not to be deleted."""
+    return {"required": [key], "properties": {key: _GIVEN}}
 
 
 def _with_kind(model: type[BaseModel], schema: Schema) -> Schema:

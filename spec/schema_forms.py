@@ -44,6 +44,7 @@ SHORT_FORMS: dict[str, tuple[Schema | str, ...]] = {
     "Fewshot": (whole(0),),
     "FolderModel": ("path",),
     "FolderRun": ("path",),
+    "HubData": ("repo",),
     "HubModel": ("repo",),
     "HubRun": ("repo",),
     "ModelRef": (TEXT,),
@@ -58,6 +59,7 @@ PLACES: dict[tuple[str, str], Schema] = {
     **{("Condition", key): _VALUE for key in ("is", "not")},
     ("Command", "files"): TEXT,
     ("Task", "stop"): TEXT,
+    ("Spec", "extends"): TEXT,
     ("Spec", "replicates"): whole(1),
 }
 

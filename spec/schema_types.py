@@ -44,7 +44,7 @@ class Types:
         parts = arms(annotation)
         nullable = len(parts) < len(_members(annotation))
         schema = self._one(parts[0]) if len(parts) == 1 else self._union(annotation, parts)
-        return _or_null(schema) if nullable else schema
+        return or_null(schema) if nullable else schema
 
     def _one(self, annotation: Any) -> Schema:
         if is_model(annotation):
@@ -89,7 +89,7 @@ class Types:
 
     def _mapping(self, key: Any, value: Any) -> Schema:
         names: Schema = {"propertyNames": {"pattern": self.of(key)["pattern"]}} if key == Name else {}
-        return {"type": "object", **names, "additionalProperties": self.of(value)}
+        return {"type": "object", **names, "additionalProperties": or_null(self.of(value))}
 
     def _list(self, annotation: Any, items: tuple[Any, ...]) -> Schema:
         error = {"errorMessage": f"expected {describe(annotation)}"}
@@ -158,9 +158,11 @@ def _bounds(constraints: Iterable[Any]) -> Iterable[tuple[str, Any]]:
                 yield "minItems", part.min_length
 
 
-def _or_null(schema: Schema) -> Schema:
-    """The schema, or nothing: a field that may be left out may also be written as `null`."""
+def or_null(schema: Schema) -> Schema:
+    """The schema, or nothing: what may be left out may also be written as `null`."""
+    if not schema or any("null" in arm.get("type", ()) for arm in schema.get("anyOf", ())):
+        return schema
     if "type" in schema and "enum" not in schema:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        return {**schema, "type": [*kinds, "null"]}
+        return {**schema, "type": [*kinds, *([] if "null" in kinds else ["null"])]}
     return one_of_forms([schema, {"type": "null"}])

@@ -47,6 +47,16 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
          "weight_decay betas eps max_grad_norm grad_clip gradient_clipping"),
         ("write `precision`", "bf16 fp16 dtype mixed_precision"),
     ),
+    "Stage": (
+        ("write it below the stage's kind, beside `task`", "lora args keep"),
+        ("write it below the stage's kind", "task split batch_size max_steps like rollouts num_generations"),
+    ),
+    "Lora": (
+        ("write `r`", "rank lora_r lora_rank"),
+        ("write `lora_alpha`", "alpha"),
+        ("write `lora_dropout`", "dropout"),
+        ("write `target_modules`, a list", "lora_target lora_target_modules modules targets"),
+    ),
     "Task": (
         ("write `rewards`, or a `verifier` of your own", "reward_funcs reward reward_function reward_fn"),
         ("write `prompt`", "template prompt_template system_prompt chat_template"),

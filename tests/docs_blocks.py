@@ -17,8 +17,9 @@ and from a comment on the line above it:
     <!-- checked by: NAME -->   that test reads the block
     <!-- not run: WHY -->       nothing runs it; tests/test_docs_blocks.py counts these
 
-`<!-- blocks: empty folder -->` at the top of a page says where it starts: in an empty folder, or in a copy of a
-`finished study`; `slow` behind it is the test's marker. `<!-- ci from here -->` leaves what follows to the long tests.
+`<!-- blocks: empty folder -->` at the top of a page says where it starts: in an empty folder, or in a copy of
+a `finished study`; `slow` behind it is the test's marker. `<!-- ci from here -->` leaves what follows to the
+long tests.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _START = re.compile(r"<!-- blocks: (empty folder|finished study)(, slow)? -->")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `line` is that of its fence, counted from 1; `mark` the comment on the line above it."""
+    """A fenced block. `line` is that of its fence, counted from 1; `mark` the comment above it."""
 
     page: str
     line: int

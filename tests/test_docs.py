@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,11 @@ from typing import Any
 import pytest
 
 from exc.cli import main
-from exc.runtime.stages.prompts import Row
-from exc.runtime.stages.sources import read_source
-from exc.runtime.stages.verifiers import load_verifier
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.profile import load_profile
 from tests.compiler.study import load, loaded, plan_of
-from tests.literate import Block, Case, parse
+from tests.docs_blocks import differences
+from tests.literate import Case, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -29,7 +25,6 @@ QUICKSTART = ROOT / "examples" / "quickstart"
 PAGES = [README, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 
 SPEC_CASES = parse(DOCS / "spec.md")
-EXTENDING = {case.name: case for case in parse(DOCS / "extending.md")}
 # Examples that change what another one says, so that they cannot all be one spec.
 VARIANTS = ("Schedules", "Accept")
 
@@ -47,6 +42,7 @@ def relative(path: Path) -> str:
         ("spec.md", "spec_reference.py --print"),
         ("diagnostics.md", "code_reference.py --print"),
         ("identity.md", "code_reference.py --identity"),
+        ("cli.md", "cli_reference.py --print"),
     ],
 )
 def test_a_generated_page_is_what_its_tool_writes(page: str, tool: str) -> None:
@@ -101,26 +97,11 @@ def snippet() -> Any:
     return loaded(case.block("yaml").text)
 
 
-def differences(part: Any, full: Any, path: str = "") -> Iterator[str]:
-    """Where `part` says something that `full` does not; what it leaves out is no difference."""
-    if isinstance(part, dict) and isinstance(full, dict):
-        for key, value in part.items():
-            if key in full:
-                yield from differences(value, full[key], f"{path}.{key}")
-            else:
-                yield f"{path}.{key} is not there"
-    elif isinstance(part, list) and isinstance(full, list) and len(part) == len(full):
-        for index, (value, other) in enumerate(zip(part, full, strict=True)):
-            yield from differences(value, other, f"{path}.{index}")
-    elif part != full or type(part) is not type(full):
-        yield f"{path} is {part!r}, and {full!r} in the quickstart"
-
-
 def test_the_readme_shows_what_the_quickstart_says() -> None:
     quickstart = loaded((QUICKSTART / "experiment.yaml").read_text(encoding="utf-8"))
     assert list(differences(snippet(), quickstart)) == []
     assert list(differences({"seed": 1, "x": 0}, quickstart)) == [
-        ".seed is 1, and 0 in the quickstart",
+        ".seed is 1, not 0",
         ".x is not there",
     ]
 
@@ -148,7 +129,7 @@ def test_the_diagnostic_in_the_readme_is_what_is_printed(
 def commands_of(text: str) -> set[str]:
     """Every `exc COMMAND` in code: in a span, or at the start of a line of a block."""
     named = set(re.findall(r"(?:`|^ *|\$ |&& )exc ([a-z]+)", text, re.MULTILINE))
-    for line in re.findall(r"^    exc ((?:[a-z]+ \| )+[a-z]+)", text, re.MULTILINE):
+    for line in re.findall(r"^ *exc ((?:[a-z]+ \| )+[a-z]+)", text, re.MULTILINE):
         named.update(line.split(" | "))
     return named
 
@@ -217,62 +198,3 @@ def expanded(name: str) -> list[str]:
     """`a/{b,c}.py` -> `a/b.py`, `a/c.py`."""
     parts = [part.split(",") for part in re.split(r"[{}]", name)]
     return ["".join(choice) for choice in product(*parts)]
-
-
-# --- extending ----------------------------------------------------------------------------------------------
-
-
-def code_of(section: str, folder: Path) -> Block:
-    """The Python of a section, written to its file."""
-    block = next(block for block in EXTENDING[section].blocks if block.language == "python")
-    assert block.file
-    (folder / block.file).write_text(block.text + "\n", encoding="utf-8")
-    return block
-
-
-@pytest.mark.parametrize("case", EXTENDING.values(), ids=str)
-def test_an_example_of_an_extension_compiles(case: Case) -> None:
-    change = merged(whole(), loaded(EXTENDING["A data source"].block("yaml").text))
-    change["data"]["problems"].pop("jsonl", None)
-    plan_of(merged(change, loaded(case.block("yaml").text)))
-
-
-def test_the_data_source_yields_rows(tmp_path: Path) -> None:
-    code_of("A data source", tmp_path)
-    written = loaded(EXTENDING["A data source"].block("yaml").text)["data"]["problems"]
-    source = {"name": "problems", "kind": "python", "target": written["python"], "args": written["args"]}
-    rows = [record.values for record in read_source(source, tmp_path)]
-    assert rows == [record.values for record in read_source(source, tmp_path)]
-    assert len(rows) == 1000
-    assert set(rows[0]) == {"question", "answer", "demonstrations"}
-
-
-def test_the_verifier_judges(tmp_path: Path) -> None:
-    code_of("A verifier", tmp_path)
-    named = loaded(EXTENDING["A verifier"].block("yaml").text)["tasks"]["sums"]["verifier"]
-    verify = load_verifier({"kind": "python", "target": named.removeprefix("python:")}, tmp_path)
-    row = Row(0, {"question": "12+30"}, "42", ())
-    right, wrong, none = (verify(text, row) for text in ("12+30=42", "12+30=43", " "))
-    assert (right.correct, wrong.correct, none.correct) == (True, False, False)
-    assert (right.verifiable, none.verifiable, none.parsed) == (True, True, None)
-
-
-def test_the_command_leaves_a_model(tmp_path: Path) -> None:
-    import numpy as np
-    from safetensors.numpy import load_file, save_file
-
-    code_of("A command stage", tmp_path)
-    stages = loaded(EXTENDING["A command stage"].block("yaml").text)["recipes"]["halved"]
-    source, output = tmp_path / "in", tmp_path / "out"
-    source.mkdir()
-    output.mkdir()
-    (source / "config.json").write_text("{}", encoding="utf-8")
-    save_file({"w": np.ones(3, np.float32)}, source / "model.safetensors")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", stages[0]["halve"]["command"]["run"]],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path, "EXC_INPUT_MODEL": str(source), "EXC_OUTPUT": str(output)},
-        check=True,
-    )
-    assert load_file(output / "model" / "model.safetensors")["w"].tolist() == [0.5, 0.5, 0.5]

@@ -1,7 +1,8 @@
-"""What `mkdocs` is told beside mkdocs.yml: pages that lie elsewhere in the repository, and links that lead there.
+"""What `mkdocs` is told beside mkdocs.yml: pages that lie elsewhere in the repository, links that lead there.
 
-The Markdown stays as it reads in the repository. Here ```` ```yaml FILE ```` gets a title, a link to another file of
-the repository leads to its page, or else to a copy of the file, and every README of examples/designs is a page.
+The Markdown stays as it reads in the repository. Here a block of a named file gets its name as a title, a
+link to another file of the repository leads to its page, or else to a copy of the file, every README of
+examples/designs is a page, and comments for the tests are left out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ COPIES = "files"
 _FENCE = re.compile(r"^(```+)(\w+) +(\S.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^(```+).*?^\1$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[((?:[^\]\[]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+_COMMENT = re.compile(r"^<!-- .*? -->\n", re.MULTILINE)
 _DESIGNS_MARK = "<!-- designs -->"
 
 
@@ -57,7 +59,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     uri = page.file.src_uri
     if uri == "designs.md":
         markdown = markdown.replace(_DESIGNS_MARK, "\n".join(_design_list()))
-    outside = _outside_of_blocks(markdown, lambda text: _LINK.sub(lambda link: _link(uri, link), text))
+
+    def change(text: str) -> str:
+        return _LINK.sub(lambda link: _link(uri, link), _COMMENT.sub("", text))
+
+    outside = _outside_of_blocks(markdown, change)
     return _FENCE.sub(r'\1\2 title="\3"', outside)
 
 
@@ -134,7 +140,7 @@ def _targets(uri: str) -> Iterator[str]:
 
 
 def _link(uri: str, link: re.Match[str]) -> str:
-    """The link as it leads somewhere in the site; its text alone where there is nothing, as for a bare folder."""
+    """The link as it leads in the site; its text alone where it leads to a bare folder."""
     target, hash_, anchor = link[3].partition("#")
     if not target or re.match(r"[a-z]+:", target):
         return link[0]
@@ -149,8 +155,8 @@ def _link(uri: str, link: re.Match[str]) -> str:
     return f"{link[1]}[{link[2]}]({relative}{anchor})"
 
 
-def _outside_of_blocks(text: str, change: Any) -> str:
-    parts, last = [], 0
+def _outside_of_blocks(text: str, change: Callable[[str], str]) -> str:
+    parts, last = list[str](), 0
     for block in _BLOCK.finditer(text):
         parts += [change(text[last : block.start()]), block[0]]
         last = block.end()

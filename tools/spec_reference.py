@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from exc.spec.check_selection import WARNINGS
 from exc.spec.codes import CODES
-from exc.spec.data import Column, Condition, Data, Pairs, Rewards, Samples, Split, Task
+from exc.spec.data import Column, Condition, Data, HubData, Pairs, Rewards, Samples, Split, Task
 from exc.spec.expected import arms, bare, describe, field_annotation, is_model
 from exc.spec.experiment import (
     BitsPerByte,
@@ -27,15 +27,26 @@ from exc.spec.experiment import (
     Contrast,
     Evaluation,
     Fewshot,
+    FigureOf,
     PassAtK,
     Replicates,
     Report,
     Spec,
 )
 from exc.spec.kinds import KINDS
-from exc.spec.profiles import Profile, Resources, ResourceSelector
-from exc.spec.recipes import Command, Grpo, Merge, Sft, Stage
-from exc.spec.references import At, Between, ModelRef, Selector
+from exc.spec.profiles import Profile, Resources, ResourceSelector, Retries, Tracker
+from exc.spec.published import FolderModel, FolderRun, HubModel, HubRun
+from exc.spec.recipes import Command, Dpo, Grpo, Lora, Merge, PretrainStage, Sft, Stage
+from exc.spec.references import (
+    At,
+    Best,
+    BestStep,
+    FractionBetween,
+    ModelRef,
+    Selector,
+    StepsBetween,
+    TokensBetween,
+)
 from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.trunks import Bpe, Continues, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
 from exc.spec.units import format_bytes, format_duration, parse_bytes, parse_duration_s
@@ -71,12 +82,18 @@ NOUNS: dict[type[BaseModel], str] = {
     Replicates: "a selection",
     Evaluation: "an evaluation",
     Selector: "a selector",
-    Between: "an interval",
+    StepsBetween: "an interval",
+    TokensBetween: "an interval",
+    FractionBetween: "an interval",
+    FigureOf: "a figure",
+    HubData: "a data set",
+    HubModel: "a model",
+    FolderModel: "a model",
 }
 # The examples of amounts, which the introduction gives once.
 _AMOUNTS = re.compile(r" such as (?:50B|40GB|8h)[^,]*,.*? or \w+(?: \([^)]*\))?")
 # Not a key in YAML: the stage's name is the key that its body stands under.
-HIDDEN = {(Stage, "name"), (Stage, "repeats")}
+HIDDEN = {(Stage, "name"), (Stage, "repeats"), (FigureOf, "figure")}
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,16 @@ class Part:
 
 PARTS = (
     Part("The top level", Spec),
-    Part("Data", Data, {"A condition": Condition, "Pairs": Pairs, "Samples of a model": Samples}),
+    Part(
+        "Data",
+        Data,
+        {
+            "A data set on the hub": HubData,
+            "A condition": Condition,
+            "Pairs": Pairs,
+            "Samples of a model": Samples,
+        },
+    ),
     Part("Tasks", Task, {"A split": Split, "A column": Column, "Rewards": Rewards}),
     Part(
         "Trunks",
@@ -102,6 +128,8 @@ PARTS = (
             "A learning rate": LrSchedule,
             "An optimizer": Optimizer,
             "What is taken over": Continues,
+            "A trunk on the hub": HubRun,
+            "A trunk in a folder": FolderRun,
         },
     ),
     Part(
@@ -114,8 +142,22 @@ PARTS = (
             "A range of multiples": FactorRange,
         },
     ),
-    Part("Recipes and stages", Stage, {"sft": Sft, "grpo": Grpo, "merge": Merge, "command": Command}),
-    Part("Model references", ModelRef),
+    Part(
+        "Recipes and stages",
+        Stage,
+        {
+            "sft": Sft,
+            "grpo": Grpo,
+            "dpo": Dpo,
+            "Adapters": Lora,
+            "More pre-training": PretrainStage,
+            "merge": Merge,
+            "command": Command,
+            "A model on the hub": HubModel,
+            "A model in a folder": FolderModel,
+        },
+    ),
+    Part("Model references", ModelRef, {"A step that is chosen": BestStep, "By what": Best}),
     Part("Branches", Branches),
     Part("Replicates", Replicates),
     Part(
@@ -123,10 +165,23 @@ PARTS = (
         Evaluation,
         {"pass_at_k": PassAtK, "Exemplars": Fewshot, "bits_per_byte": BitsPerByte},
     ),
-    Part("Selectors", Selector, {"Checkpoints": At, "An interval of tokens": Between}),
-    Part("Report", Report, {"A contrast": Contrast}),
+    Part(
+        "Selectors",
+        Selector,
+        {
+            "Checkpoints": At,
+            "An interval of steps": StepsBetween,
+            "An interval of tokens": TokensBetween,
+            "An interval of shares": FractionBetween,
+        },
+    ),
+    Part("Report", Report, {"A contrast": Contrast, "A figure of a part": FigureOf}),
     Part("Accept", None),
-    Part("Profiles", Profile, {"Resources": Resources, "Which jobs": ResourceSelector}),
+    Part(
+        "Profiles",
+        Profile,
+        {"Resources": Resources, "Which jobs": ResourceSelector, "Retries": Retries, "A tracker": Tracker},
+    ),
 )
 TITLES = {part.model: part.title for part in PARTS if part.model is not None} | {
     model: title for part in PARTS for title, model in part.below.items()

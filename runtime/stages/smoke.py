@@ -23,6 +23,7 @@ from exc.runtime.stages import STAGES
 from exc.runtime.stages.jsonl import read_jsonl, write_jsonl
 from exc.runtime.stages.judging import Call, Judge, load_judge
 from exc.runtime.stages.model_folder import copy_tokenizer
+from exc.runtime.stages.prompts import read_rows
 from exc.runtime.stages.verifiers import Verdict
 from exc.runtime.wording import plural
 
@@ -38,9 +39,15 @@ class Tried:
     metrics: dict[str, float] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     saved_bytes: int = 0
+    samples: list[dict[str, Any]] = field(default_factory=list)
     num_judged: int = 0
     num_parsed: int = 0
     num_unverifiable: int = 0
+
+    def count(self, verdicts: Sequence[Verdict]) -> None:
+        self.num_judged += len(verdicts)
+        self.num_parsed += sum(verdict.parsed is not None for verdict in verdicts)
+        self.num_unverifiable += sum(not verdict.verifiable for verdict in verdicts)
 
     def rates(self) -> dict[str, float]:
         """The shares of completions that ended by themselves, and that the verifier found an answer in."""
@@ -71,7 +78,7 @@ def run(ctx: JobContext) -> None:
         raise
     except Exception as error:
         failure = classify(error)
-        raise JobFailed(failure.kind, f"{_held_back(ctx.config)}: {failure.message}") from error
+        raise JobFailed(failure.kind, f"{_held_back(ctx.config)}:\n{failure.message}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     _publish(ctx, tried, time.monotonic() - began)
@@ -81,7 +88,7 @@ def _held_back(config: Mapping[str, Any]) -> str:
     """Which jobs do not begin because their smoke run failed."""
     classes: Mapping[str, int] = config.get("stands_for", {})
     named = " and ".join(f"{plural(num, 'job')} of class `{cls}`" for cls, num in classes.items())
-    return f"the smoke run of {named} failed, and holds them back"
+    return f"the smoke run of {named} failed and holds them back"
 
 
 def _try(ctx: JobContext, work: Path, tried: Tried) -> None:
@@ -102,6 +109,20 @@ def _try(ctx: JobContext, work: Path, tried: Tried) -> None:
         stage(inner, judging=lambda *given: _CountingJudge(load_judge(*given), tried))
     else:
         stage(inner)
+    if "judged" in ctx.config:
+        _judge(replace(inner, config=ctx.config["judged"], emit=lambda *_, **__: None), tried)
+
+
+def _judge(ctx: JobContext, tried: Tried) -> None:
+    """Have what was sampled judged as the job will that counts."""
+    from exc.runtime.stages.score import judged
+
+    drawn: dict[int, list[dict[str, Any]]] = {}
+    for sample in tried.samples:
+        drawn.setdefault(sample["problem"], []).append(sample)
+    rows = {row.index: row for row in read_rows(ctx.inputs["rows"])}
+    for _, verdicts in judged(ctx, drawn, rows):
+        tried.count(verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +142,10 @@ class _Thrown:
     ) -> None:
         self.folder.mkdir()
         write(self.folder)
-        self.tried.saved_bytes = sum(
-            path.stat().st_size for path in self.folder.rglob("*") if path.is_file()
-        )
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        self.tried.saved_bytes = sum(path.stat().st_size for path in files)
+        if (samples := self.folder / "samples.jsonl").is_file():
+            self.tried.samples = list(read_jsonl(samples))
         self.tried.metrics, self.tried.counts = dict(metrics or {}), counts or Counts()
         shutil.rmtree(self.folder)
 
@@ -136,9 +158,7 @@ class _CountingJudge(Judge):
 
     def judge(self, calls: Sequence[Call]) -> list[Verdict]:
         verdicts = self._judge.judge(calls)
-        self._tried.num_judged += len(verdicts)
-        self._tried.num_parsed += sum(verdict.parsed is not None for verdict in verdicts)
-        self._tried.num_unverifiable += sum(not verdict.verifiable for verdict in verdicts)
+        self._tried.count(verdicts)
         return verdicts
 
     def close(self) -> None:
@@ -200,7 +220,8 @@ def write_random_like(source: Path, folder: Path) -> None:
     factory: Any = AutoModelForCausalLM
     set_seed(_SEED)
     try:
-        model = factory.from_config(AutoConfig.from_pretrained(source, local_files_only=True), dtype="float32")
+        config = AutoConfig.from_pretrained(source, local_files_only=True)
+        model = factory.from_config(config, dtype="float32")
     except (OSError, ValueError) as error:
         raise JobFailed("config", f"no model can be built from the config in {source}: {error}") from error
     if (source / "generation_config.json").is_file():

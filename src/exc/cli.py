@@ -39,12 +39,17 @@ exit codes: 0 asked; 1 there was nothing to cancel, or no such job.
 """
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """As written, with a column wide enough for the longest command."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=18)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="exc",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=f"exc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -15,7 +15,7 @@ class Command(Protocol):
 
 def add_store_commands(command: Command) -> None:
     """Add them to the command line's parser."""
-    _adopt(command("adopt", "take in a result that was made elsewhere, marked as such in every report"))
+    _adopt(command("adopt", "take in a result that was made elsewhere, marked in every report"))
     _export(command("export", "write a model of a plan as a folder with its card and lineage"))
     _gc(command("gc", "list what no registered plan needs, and remove it if asked to"))
 

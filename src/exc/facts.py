@@ -143,19 +143,20 @@ class _Gatherer:
                 return
             if name in self.files:
                 return
+            entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
             found = sorted(
                 path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-                for path in folder.iterdir()
-                if path.is_file() and not path.name.startswith(".")
+                for path in entries
+                if path.is_file()
             )
         except (OSError, ValueError):
             self._missing(name, span, "a folder")
             return
-        if not found:
+        if not entries:
             self.diagnostics.error("empty-file", f"the folder `{name}` is empty", span)
             return
         if not any(fnmatch(file.rpartition("/")[2], sign) for file in found for sign in what.signs):
-            expected = "one of " + ", ".join(f"`{sign}`" for sign in what.signs)
+            expected = one_of(what.signs)
             message = f"the folder `{name}` holds no {what.noun}"
             self.diagnostics.error("missing-file", message, span, expected=expected)
             return

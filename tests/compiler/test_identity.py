@@ -296,6 +296,7 @@ _LORA = {
     "target_modules": "all-linear",
     "use_rslora": False,
 }
+_JUDGED = {"verifier": _NUMERIC, "max_unverifiable": 0.05}
 _EITHER = {"method": "linear", "weights": [1.0], "metric": "pass@1", "mode": "max"}  # of merge or of select
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "tokenizer": {
@@ -380,7 +381,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "score": {"verifier": _NUMERIC, "k": [1, 4], "num_samples": 16, "max_unverifiable": 0.05},
     "bits_per_byte": {"source": _JSONL, "text": "question", "sequence_length": 64, "limit_bytes": 1000},
-    "smoke": {"of": "merge", "config": _EITHER, "shape": {"hub": "org/model"}, "gpus": 1},
+    "smoke": {"of": "merge", "config": _EITHER, "shape": {"hub": "org/model"}, "gpus": 1, "judged": _JUDGED},
 }
 _OTHER_FILE = {**_FILE, "sha256": "bb"}
 _OTHER_JSONL = {**_JSONL, "files": [_OTHER_FILE]}
@@ -444,6 +445,7 @@ OTHER: Mapping[str, Any] = {
     "config": {**_EITHER, "method": "slerp"},
     "shape": {"hub": "org/other"},
     "gpus": 2,
+    "judged": {**_JUDGED, "verifier": _PYTHON},
 }
 EVERY_FIELD = [(kind, name) for kind, table in FIELDS.items() for name in table.fields]
 

@@ -16,6 +16,7 @@ from exc.spec.profiles import Profile
 from tests.compiler.study import identities, plan_of, plan_with
 
 BASE = plan_of()
+SCHEDULE = {"shape": "constant", "peak": 1.0e-3}
 SMOKED = {"pretrain", "sft", "grpo", "sample"}  # of the kinds in the study
 
 
@@ -82,7 +83,7 @@ def test_another_checkpoint_replicate_learning_rate_or_seed_asks_for_no_new_run(
     ("changes", "runs"),
     [
         ({"tasks.sums.prompt": "{question}?"}, {"smoke/rl.rl", "smoke/sft.sft", "smoke/sums.sample"}),
-        ({"tasks.sums.verifier": "exact"}, {"smoke/rl.rl"}),
+        ({"tasks.sums.verifier": "exact"}, {"smoke/rl.rl", "smoke/sums.sample"}),
         ({"recipes.rl.0.rl.grpo.args.max_completion_length": 99}, {"smoke/rl.rl"}),
         ({"recipes.rl.0.rl.grpo.args.beta": 0.5}, {"smoke/rl.rl"}),
         ({"trunks.tiny.pretrain.sequence_length": 32}, {"smoke/pretrain"}),
@@ -175,11 +176,19 @@ def test_the_shape_is_that_of_the_trunk_behind_merges_choices_and_commands() -> 
 def test_a_published_model_is_the_same_shape_at_every_commit() -> None:
     def plan(revision: str) -> Plan:
         hub = {"repo": "org/model", "revision": revision}
-        stages = [{"get": {"hub": hub}}, {"sft": {"sft": {"like": "sft.sft"}}}]
-        return plan_with({"recipes.zero": stages}, profile=kinds("sft"))
+        more = {
+            "data": {"docs": 1},
+            "batch_size": 4,
+            "sequence_length": 8,
+            "tokens": 320,
+            "schedule": SCHEDULE,
+        }
+        stages = [{"get": {"hub": hub}}, {"more": {"pretrain": more}}, {"sft": {"sft": {"like": "sft.sft"}}}]
+        return plan_with({"recipes.zero": stages}, profile=kinds("sft", "pretrain"))
 
-    one, other = plan("main").job("smoke/zero.sft"), plan("v2").job("smoke/zero.sft")
-    assert one.identity == other.identity
+    for name in ("smoke/zero.more", "smoke/zero.sft"):
+        assert plan("main").job(name).identity == plan("v2").job(name).identity
+    one = plan("main").job("smoke/zero.sft")
     assert one.config["shape"] == {"hub": "org/model"}
     assert {need.role: need.job for need in one.needs}["published"] == "tiny/400/zero/r0/get"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ SAMPLE: dict[str, Any] = {
     "max_new_tokens": 6,
     "seed": 3,
 }
-CONFIGS = {
+CONFIGS: dict[str, Callable[[], dict[str, Any]]] = {
     "pretrain": lambda: world.pretrain_config(20),
     "sft": world.sft_config,
     "dpo": world.dpo_config,
@@ -94,6 +95,24 @@ def test_a_rollout_is_whole_and_its_verdicts_are_counted(
     assert "reward" in report["metrics"]
 
 
+def test_samples_are_judged_as_they_will_be(inputs: dict[str, Path], tmp_path: Path) -> None:
+    config = smoke_config("sample", SAMPLE, world.MODEL)
+    config["judged"] = {"verifier": world.grpo_config()["verifier"], "max_unverifiable": 0.5}
+    read = {role: inputs[role] for role in READS["sample"]}
+    (tmp_path / "judge.py").write_text(world.JUDGE, encoding="utf-8")
+    ctx, published = make_context(tmp_path / "good", "smoke", config, read, root=tmp_path)
+    run_stage(ctx)
+    report = json.loads((published.path() / "report.json").read_text(encoding="utf-8"))
+    assert report["counts"]["samples"] == 7 * 4
+    assert 0 < report["parse_rate"] <= 1
+    assert 0 <= report["stop_rate"] < 1
+    (tmp_path / "judge.py").write_text("def judge(completion, answer, row):\n    return 1 / 0\n")
+    ctx, _ = make_context(tmp_path / "bad", "smoke", config, read, root=tmp_path)
+    with pytest.raises(JobFailed, match=r"28 of 28 samples \(100.0%\) could not be judged") as failed:
+        run_stage(ctx)
+    assert failed.value.kind == "verifier"
+
+
 def test_a_step_takes_two_micro_batches(inputs: dict[str, Path], root: Path, tmp_path: Path) -> None:
     report, _ = smoke(tmp_path, "pretrain", inputs, root, batch_size=64, micro_batch_size=2)
     assert report["counts"]["samples"] == 4
@@ -131,15 +150,13 @@ def test_a_published_model_lends_its_shape_and_tokenizer_alone(
     assert report["counts"] == made["counts"]
 
 
-def test_a_verifier_that_fails_says_which_jobs_it_holds_back(
-    inputs: dict[str, Path], root: Path, tmp_path: Path
-) -> None:
+def test_a_verifier_that_fails_says_which_jobs_it_holds_back(inputs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "judge.py").write_text("def judge(completion, answer, row):\n    return row.nothing\n")
     with pytest.raises(JobFailed) as failed:
         smoke(tmp_path, "grpo", inputs, tmp_path)
     assert failed.value.kind == "verifier"
     assert str(failed.value).startswith(
-        "the smoke run of 3 jobs of class `rl.rl` and 1 job of class `again.rl` failed, and holds them back: "
+        "the smoke run of 3 jobs of class `rl.rl` and 1 job of class `again.rl` failed and holds them back:\n"
         "no completion of a rollout could be verified: "
     )
     assert not list((tmp_path / "work").iterdir())
