@@ -104,16 +104,23 @@ def test_user_code(root: Path) -> None:
 
 
 def test_a_digest_is_remembered_and_not_trusted_blindly(root: Path) -> None:
-    path = root / "docs.txt"
+    path, long = root / "docs.txt", 200_000
+    path.write_text("a text" * long, encoding="utf-8")
     os.utime(path, (1_000_000_000, 1_000_000_000))
     facts(root)
     cache = root.parent / "cache" / "exc" / "digests.json"
-    assert digest("a text") in cache.read_text(encoding="utf-8")
-    path.write_text("b text", encoding="utf-8")
-    assert facts(root)[0].files["docs.txt"][0].sha256 == digest("b text")
+    assert digest("a text" * long) in cache.read_text(encoding="utf-8")
+    path.write_text("b text" * long, encoding="utf-8")
+    assert facts(root)[0].files["docs.txt"][0].sha256 == digest("b text" * long)
     for broken in (b"not JSON", b"[]", b'{"x": 1}'):
         cache.write_bytes(broken)
-        assert facts(root)[0].files["docs.txt"][0].sha256 == digest("b text")
+        assert facts(root)[0].files["docs.txt"][0].sha256 == digest("b text" * long)
+
+
+def test_small_files_do_not_fill_the_memory_of_digests(root: Path) -> None:
+    os.utime(root / "docs.txt", (1_000_000_000, 1_000_000_000))
+    facts(root)
+    assert not (root.parent / "cache" / "exc" / "digests.json").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(root: Path) -> None:

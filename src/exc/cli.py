@@ -40,8 +40,10 @@ exit codes: 0 asked; 1 there was nothing to cancel, or no such job.
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """As written, with a column wide enough for the longest command."""
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=18)
+    """As written, with a column wide enough for the longest command, whose indent argparse forgets."""
+    formatter = argparse.RawDescriptionHelpFormatter(prog, max_help_position=18)
+    formatter._action_max_length = 14
+    return formatter
 
 
 def _parser() -> argparse.ArgumentParser:

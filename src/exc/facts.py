@@ -38,6 +38,9 @@ _MODEL = _Folder("model in safetensors form", ("*.safetensors",))
 _CHUNK_BYTES = 1 << 20
 # A file changed this shortly ago may change again within the same tick of its clock: not remembered.
 _SETTLED_S = 2.0
+# Smaller files are digested sooner than they are looked up; of the others, the latest are remembered.
+_WORTH_REMEMBERING_BYTES = 1 << 20
+_MOST_REMEMBERED = 10_000
 
 
 def gather(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Facts:
@@ -270,8 +273,10 @@ class _Digests:
         if isinstance(known, list) and known[:3] == state and len(known) == 4 and isinstance(known[3], str):
             return stat.st_size, known[3]
         size, digest = _digest(path)
-        if size == stat.st_size and time.time() - stat.st_mtime > _SETTLED_S:
-            self.known[key] = [*state, digest]
+        is_settled = size == stat.st_size and time.time() - stat.st_mtime > _SETTLED_S
+        if is_settled and size >= _WORTH_REMEMBERING_BYTES:
+            self.known.pop(key, None)
+            self.known[key] = [*state, digest]  # the newest last
             self.changed = True
         return size, digest
 
@@ -282,7 +287,8 @@ class _Digests:
         temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(orjson.dumps(self.known))
+            newest = dict(list(self.known.items())[-_MOST_REMEMBERED:])
+            temporary.write_bytes(orjson.dumps(newest))
             temporary.replace(self.file)
         except OSError:
             with contextlib.suppress(OSError):

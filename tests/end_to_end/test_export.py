@@ -124,6 +124,9 @@ def test_a_recipes_last_model_is_found_by_its_place(finished: Project, tmp_path:
     card = (tmp_path / "soup" / "README.md").read_text(encoding="utf-8")
     assert front_of(card)["license"] == "mit"
     assert "the linear merge of its parents, weights 0.5, 0.5" in card
+    assert "it has: --trunk mini --at 30 --replicate 0, --trunk mini --at 60" in (
+        finished.exc("export", "--final", "soup", "--at", "31", "-o", str(tmp_path / "x")).err
+    )
     assert "it has: base, rl, sft" in finished.exc("export", "--final", "soap", "-o", str(tmp_path / "x")).err
 
 
@@ -131,6 +134,11 @@ def test_what_is_no_whole_model_is_not_exported(finished: Project, tmp_path: Pat
     out = tmp_path / "out"
     assert "leaves no model" in finished.exc("export", "tasks/sums/train", "-o", str(out)).err
     project = finished.copy(tmp_path / "project")
+    (tmp_path / "here").mkdir()
+    inside = Project(tmp_path / "here", project.env).exc(
+        "export", RL, str(project.folder / "plan"), "-o", "."
+    )
+    assert (inside.code, "is the folder you are in" in inside.err) == (1, True), inside
     folder = project.artifact(project.plan.job(RL).artifact)
     with (folder / "model" / "model.safetensors").open("r+b") as file:
         file.seek(-4, 2)

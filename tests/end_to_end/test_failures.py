@@ -82,7 +82,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
 def test_the_rest_of_the_plan_is_done(failed: tuple[Project, Done]) -> None:
     project, submitted = failed
     assert submitted.code == 1, submitted
-    assert "Traceback (most recent call last):\n  File \"/" not in submitted.out + submitted.err
+    assert 'Traceback (most recent call last):\n  File "/' not in submitted.out + submitted.err
     states = project.states()
     assert {name for name, state in states.items() if state == "failed"} == set(FAILURES)
     broken = ("diverging", "greedy", "hungry", "killed", "unjudged-rl")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from exc.runtime.store import Store
+from exc.runtime.submitters import Submitting
 from tests.end_to_end.project import Project
 
 pytestmark = pytest.mark.slow
@@ -70,6 +72,16 @@ def test_resume_state_alone(project: Project) -> None:
 
 def test_what_cannot_be_meant(project: Project) -> None:
     assert "registered: mini/" in project.exc("gc", "--unregister", "mine").err
+    assert "no plan `` is registered" in project.exc("gc", "--unregister", "").err
+    assert "expected a whole number" in project.exc("gc", "--keep-attempts", "-1").err
     assert "expected an age such as" in project.exc("gc", "--older-than", "soon").err
     assert project.exc("gc", "nowhere").code == 1
     assert "plans: mini/" in project.ok("gc", "store")
+
+
+def test_a_plan_that_is_submitted_now_is_not_let_go_of(project: Project) -> None:
+    with Submitting(Store(project.store), "mini", cpus=1, gpus=0):
+        done = project.exc("gc", "--unregister", "mini")
+    assert (done.code, "submits it; wait for it" in done.err) == (1, True), done
+    assert project.json("gc")["plans"] == [f"mini/{project.plan.digest[:12]}"]
+    project.ok("gc", "--unregister", "mini")

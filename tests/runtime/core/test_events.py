@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from exc.runtime.events import EventTail, EventWriter, last_events, read_events
 
 
@@ -34,6 +36,15 @@ def test_what_is_no_event_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'\xff\xfe\n[1]\n{"step": 1}\n\n{"event": "done"}\n')
     assert [event["event"] for event in read_events(path)] == ["done"]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"time": "x", "event": "done"}', '{"time": 1e400, "event": "done"}', '{"event": []}']
+)
+def test_a_line_that_no_reader_could_show_is_no_event(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(line + '\n{"time": 1.5, "event": "start"}\n')
+    assert [event["event"] for event in read_events(path)] == ["start"]
 
 
 def test_the_end_of_a_long_file_is_found(tmp_path: Path) -> None:

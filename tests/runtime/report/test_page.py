@@ -98,6 +98,12 @@ def test_warnings_are_shown_whole(read: Reader) -> None:
     assert "soup \u2212 base is asked for, but no cells of it are planned" in read.text
 
 
+def test_no_colour_is_said_by_itself(html: str) -> None:
+    said = re.findall(r"(--[\w-]+):([^;}]*)", html)
+    assert len(said) > 20
+    assert [name for name, value in said if f"var({name})" in value] == []
+
+
 def test_the_page_loads_nothing(html: str, read: Reader) -> None:
     assert not LOADING & {name for _, attrs in read.tags for name in attrs}
     assert not {tag for tag, _ in read.tags} & {"iframe", "object", "embed", "img", "base"}

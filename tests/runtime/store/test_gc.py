@@ -166,6 +166,26 @@ def test_samples_scores_and_adopted_results_never_go(store: Store) -> None:
     assert found(Collector(store, AT_ONCE).find(), "artifact") == set()
 
 
+def test_a_chosen_model_is_a_model_and_no_measurement(store: Store) -> None:
+    done(store, job("one"))
+    model, choice = job("m", "sft"), job("b", "select")
+    other = plan(model, choice)
+    for each in (model, choice):
+        finish(store, other, each)
+    assert found(Collector(store, AT_ONCE).find(), "artifact") == {"m", "b"}
+
+
+def test_the_size_of_what_goes_is_what_that_gives_back(store: Store) -> None:
+    """Resume state shares its files with the artifact that was made of it."""
+    trained = job("t", "sft", kept=[2])
+    done(store, trained)
+    work = store.work_path(trained.work_key) / "step-1"
+    os.link(store.ref_path(trained.artifact) / "weights", work / "optimizer")
+    os.link(work / "weights", work / "again")
+    (item,) = Collector(store, AT_ONCE).find()
+    assert (item.sort, item.size) == ("resume state", 100)
+
+
 def test_an_experiment_that_never_registered_keeps_what_its_results_lead_to(store: Store) -> None:
     done(store, job("one"))
     base = job("their-base")
