@@ -14,7 +14,7 @@ from exc.compiler.plan import SMOKE
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
-MAX_EXACT = 2**53  # above, a count is a float: JSON's readers take no larger whole numbers exactly, or not at all
+MAX_EXACT = 2**53  # above, a count is a float: no reader of JSON need take larger whole numbers
 
 
 def _parameters(model: Mapping[str, Any], vocab_size: int) -> int:

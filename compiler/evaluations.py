@@ -32,9 +32,10 @@ def measured_models(world: World) -> list[Measured]:
         for need in draft.needs
         if draft.kind in STAGE_KINDS and need.role not in ("resumes", "continues")
     }
+    choices = _choices(world)
     for branch, final in finals:
         models.extend(_snapshots(world, branch, final, read))
-        models.extend(_choices(world, branch))
+        models.extend(choices.get(branch, ()))
         models.append(Measured(branch.trunk, branch.at, branch.recipe, branch.replicate, None, True, final))
     return models
 
@@ -67,14 +68,15 @@ def _choose_for_contrasts(world: World, branches: list[Branch]) -> None:
                     best_output(world, branch, len(names) - 1, ref.step.best)
 
 
-def _choices(world: World, branch: Branch) -> Iterator[Measured]:
-    """The models chosen among the kept steps of a branch's last stage."""
-    last = len(world.spec.recipes[branch.recipe]) - 1
-    for key, output in list(world.memo.items()):
-        if key[:3] == ("best", branch, last):
-            yield Measured(
-                branch.trunk, branch.at, branch.recipe, branch.replicate, key[3], True, output
-            )
+def _choices(world: World) -> dict[Branch, list[Measured]]:
+    """The models that were chosen among the kept steps of a branch's last stage."""
+    found: dict[Branch, list[Measured]] = {}
+    for key, output in world.memo.items():
+        if key[0] == "best" and key[2] == len(world.spec.recipes[key[1].recipe]) - 1:
+            branch: Branch = key[1]
+            place = (branch.trunk, branch.at, branch.recipe, branch.replicate)
+            found.setdefault(branch, []).append(Measured(*place, key[3], True, output))
+    return found
 
 
 def add_evaluations(world: World) -> list[dict[str, Any]]:

@@ -162,7 +162,8 @@ def or_null(schema: Schema) -> Schema:
     """The schema, or nothing: what may be left out may also be written as `null`."""
     if not schema or any("null" in arm.get("type", ()) for arm in schema.get("anyOf", ())):
         return schema
-    if "type" in schema and "enum" not in schema:
+    # Editors offer names of keys where the type is `object` alone.
+    if "type" in schema and not {"enum", "propertyNames"} & set(schema):
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         return {**schema, "type": [*kinds, *([] if "null" in kinds else ["null"])]}
     return one_of_forms([schema, {"type": "null"}])

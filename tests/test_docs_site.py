@@ -94,7 +94,7 @@ def test_every_page_of_the_documentation_is_there(site: Path) -> None:
     for design in (ROOT / "examples" / "designs").glob("*/README.md"):
         page = site / "designs" / f"{design.parent.name}.html"
         assert page.exists()
-        assert f'href="{page.name}"' in (site / "designs" / "index.html").read_text("utf-8")
+        assert f'href="designs/{page.name}"' in (site / "designs.html").read_text("utf-8")
 
 
 def test_files_that_pages_link_are_copied(site: Path) -> None:

@@ -57,7 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Titles of blocks, links, and the list of designs."""
     uri = page.file.src_uri
-    if uri == "designs/index.md":
+    if uri == "designs.md":
         markdown = markdown.replace(_DESIGNS_MARK, "\n".join(_design_list()))
 
     def change(text: str) -> str:
@@ -93,7 +93,7 @@ def _elsewhere() -> dict[str, str]:
 
 def _design_list() -> Iterator[str]:
     for uri, path in _designs().items():
-        yield f"- [{_title(path)}]({posixpath.basename(uri)})"
+        yield f"- [{_title(path)}]({uri})"
 
 
 def _title(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """a minus b, at one checkpoint under one evaluation."""
+    """a minus b under one evaluation; at one checkpoint, unless the spec names another for b."""
 
     a: Point
     b: Point
@@ -44,7 +44,18 @@ class Contrast:
 
     @property
     def label(self) -> str:
-        return f"{self.a.head.arm} \u2212 {self.b.head.arm}"
+        return f"{self.a.head.arm} \u2212 {self.b_arm}"
+
+    @property
+    def b_arm(self) -> str:
+        """The arm of b, with its checkpoint where that is not a's."""
+        return self.b.head.arm + self.b_place
+
+    @property
+    def b_place(self) -> str:
+        """Where b stands, if not where a does."""
+        a, b = self.a.head, self.b.head
+        return "" if (a.trunk, a.at) == (b.trunk, b.at) else f" on {b.trunk} at {b.at}"
 
 
 def points_of(cells: Sequence[Cell], evaluations: Mapping[str, Any], bootstrap: Bootstrap) -> list[Point]:
@@ -92,7 +103,26 @@ def contrasts_of(plan: Plan, points: Sequence[Point], bootstrap: Bootstrap) -> l
         names = metric_names(plan.report["evaluations"][evaluation])
         for (a, b), against in _pairs(plan, here).items():
             found.append(_compare(here[a], here[b], tuple(against), names, bootstrap))
+    for a_point, b_point in _apart(plan, points):
+        names = metric_names(plan.report["evaluations"][a_point.head.evaluation])
+        found.append(_compare(a_point, b_point, ("asked",), names, bootstrap))
     return found
+
+
+def _apart(plan: Plan, points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
+    """The pairs that the spec asks for whose b stands at another checkpoint, or on another trunk, than a."""
+    for spec in plan.report.get("contrasts", ()):
+        said = set() if isinstance(spec["b"], str) else {"trunk", "at"} & set(spec["b"])
+        for b in [point for point in points if said and _matches(plan, spec["b"], point)]:
+            for a in points:
+                left_out = [key for key in ("trunk", "at") if key not in said]
+                if (
+                    a.head.evaluation == b.head.evaluation
+                    and (a.head.trunk, a.head.at) != (b.head.trunk, b.head.at)
+                    and all(getattr(a.head, key) == getattr(b.head, key) for key in left_out)
+                    and _matches(plan, spec["a"], a)
+                ):
+                    yield a, b
 
 
 def unmatched(plan: Plan, contrasts: Sequence[Contrast]) -> list[str]:
@@ -101,7 +131,7 @@ def unmatched(plan: Plan, contrasts: Sequence[Contrast]) -> list[str]:
     return [
         f"{reference_text(a)} \u2212 {reference_text(b)}"
         for a, b in asked
-        if not any(_matches(a, found.a) and _matches(b, found.b) for found in contrasts)
+        if not any(_matches(plan, a, found.a) and _matches(plan, b, found.b) for found in contrasts)
     ]
 
 
@@ -120,9 +150,9 @@ def _pairs(plan: Plan, here: Sequence[Point]) -> dict[tuple[int, int], list[str]
             add(a, _input_of(plan, point, here), "input")
     for spec in plan.report.get("contrasts", ()):
         for a, point in enumerate(here):
-            if _matches(spec["a"], point):
+            if _matches(plan, spec["a"], point):
                 for b, other in enumerate(here):
-                    if _matches(spec["b"], other):
+                    if _matches(plan, spec["b"], other):
                         add(a, b, "asked")
     return pairs
 
@@ -135,19 +165,27 @@ def _input_of(plan: Plan, point: Point, here: Sequence[Point]) -> int | None:
     return next((i for i in holds if here[i].head.recipe == BASE), next(iter(holds), None))
 
 
-def _matches(reference: Any, point: Point) -> bool:
+def _matches(plan: Plan, reference: Any, point: Point) -> bool:
     """Whether a model reference of the spec names this point."""
     head = point.head
     if isinstance(reference, str):
         return head.final and reference in (head.recipe, head.recipe.partition("[")[0], head.arm)
     step = reference.get("step", "final")
     right_step = head.final if step in (None, "final") else head.step == step
-    others = {"trunk": head.trunk, "at": head.at}
     return (
         right_step
         and reference.get("recipe", BASE) in (head.recipe, head.recipe.partition("[")[0], head.arm)
-        and all(reference.get(key) in (None, value) for key, value in others.items())
+        and reference.get("trunk") in (None, head.trunk)
+        and reference.get("at") in (None, head.at, *_ends_at(plan, head))
     )
+
+
+def _ends_at(plan: Plan, head: Cell) -> Iterator[str]:
+    """`first` or `last`, where the cell's checkpoint is that of its trunk."""
+    steps = [step for _, step in plan.report["trunks"][head.trunk]["checkpoints"]]
+    for name, end in (("first", min), ("last", max)):
+        if head.at == end(steps):
+            yield name
 
 
 def reference_text(reference: Any) -> str:

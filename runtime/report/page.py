@@ -139,7 +139,7 @@ def _contrast_row(contrast: Contrast, metrics: Sequence[str], reach: float) -> d
         "at": head.at,
         "tokens": formats.count(head.tokens),
         "a": (point_name(contrast.a), _anchor(contrast.a)),
-        "b": (point_name(contrast.b), _anchor(contrast.b)),
+        "b": (point_name(contrast.b) + contrast.b_place, _anchor(contrast.b)),
         "input": "input" in contrast.against and contrast.b.head.recipe != BASE,
         "deltas": [
             _delta(metric, estimate, reach) for metric, estimate in zip(metrics, estimates, strict=True)

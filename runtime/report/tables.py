@@ -105,7 +105,7 @@ def contrast_rows(contrasts: Iterable[Contrast]) -> list[Row]:
             "at": head.at,
             "tokens": head.tokens,
             "a": head.arm,
-            "b": contrast.b.head.arm,
+            "b": contrast.b_arm,
             "against": " ".join(contrast.against),
         }
         found = contrast.verdict

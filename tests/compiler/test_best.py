@@ -67,4 +67,4 @@ def test_of_some_metrics_less_is_better() -> None:
     plan = from_best(step={"best": best})
     assert plan.job("tiny/400/rl/r0/rl@best.text.bits_per_byte").config["mode"] == "min"
     turned = from_best(step={"best": {**best, "mode": "max"}})
-    assert turned.job("tiny/400/rl/r0/rl@best.text.bits_per_byte").config["mode"] == "max"
+    assert turned.job("tiny/400/rl/r0/rl@best.text.bits_per_byte.max").config["mode"] == "max"
