@@ -56,5 +56,5 @@ bench: $(STAMP)  ## measure what the documentation claims
 	"$(BIN)/python" benchmarks/run.py
 
 docs: $(STAMP)  ## build the documentation as a site, in build/site
-	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
 	@printf 'The site: %s\n' "$(CURDIR)/build/site/index.html"

@@ -96,8 +96,9 @@ def _what(plan: Plan, node: Node) -> str:
         for cell in cells
     )
     where = "; also ".join(places) or f"job `{node.name}`"
+    made = "published by others and measured" if node.kind == "fetch" else "made"
     return (
-        f"A language model of the experiment `{plan.experiment}`: {where}. It was made by `exc`, which "
+        f"A language model of the experiment `{plan.experiment}`: {where}. It was {made} by `exc`, which "
         f"compiles an experiment from one spec; every number here leads back to its artifact `{node.ref}`."
     )
 

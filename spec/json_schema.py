@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from exc.spec.base import Model
 from exc.spec.cells import SECTIONS
 from exc.spec.diagnostics import one_of
-from exc.spec.expected import arms, bare, describe, field_annotation, is_model
+from exc.spec.expected import arms, bare, field_annotation
 from exc.spec.experiment import Spec
 from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile
@@ -40,12 +38,11 @@ from exc.spec.schema_forms import (
     names,
     whole,
 )  # fmt: skip
+from exc.spec.schema_needs import Needs, fields_of, hidden_keys, is_given
 from exc.spec.schema_types import Types, UnknownAnnotation, one_of_forms, or_null
 from exc.spec.stage_hints import foreign_stage_keys
 from exc.spec.trunks import Pretrain
 
-_GIVEN: Schema = {"not": {"type": "null"}}
-_EMPTY_SECTIONS = frozenset(SECTIONS) - {"trunks"}  # those that may hold nothing
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
 
@@ -54,7 +51,7 @@ def spec_schema() -> Schema:
     writer = _Writer()
     writer.shape(Spec)
     root = writer.definitions.pop("Spec")
-    writer.needs(Spec)
+    Needs(writer.definitions).of(Spec)
     needs = {"if": {"required": ["extends"]}, "then": True, "else": {"$ref": "#/definitions/Needs.Spec"}}
     root["allOf"] = [*root.get("allOf", ()), needs]
     return {"$schema": DRAFT, **root, "definitions": dict(sorted(writer.definitions.items()))}
@@ -64,7 +61,7 @@ def profiles_schema() -> Schema:
     """The schema of a profiles.yaml."""
     writer = _Writer()
     entry = one_of_forms([writer.model(Profile), {"type": "null"}])
-    needs = writer.needs(Profile)
+    needs = Needs(writer.definitions).of(Profile)
     root = {
         "$schema": DRAFT,
         "type": "object",
@@ -93,12 +90,11 @@ class _Writer:
     """Collects a definition for each model."""
 
     definitions: dict[str, Schema] = field(default_factory=dict)
-    needed: dict[str, bool] = field(default_factory=dict)  # whether anything below a model must be given
 
     def model(self, model: type[BaseModel]) -> Schema:
         """What may stand where a model is read."""
         name = self.shape(model)
-        fields = _fields(model)
+        fields = fields_of(model)
         short = [
             self._field(model, form, fields[form]) if isinstance(form, str) else form
             for form in SHORT_FORMS.get(model.__name__, ())
@@ -111,11 +107,11 @@ class _Writer:
         name = model.__name__
         if name not in self.definitions:
             self.definitions[name] = {}  # a model that holds itself
-            self.definitions[name] = self._item(model) if _hidden(model) else self._body(model)
+            self.definitions[name] = self._item(model) if hidden_keys(model) else self._body(model)
         return name
 
     def _body(self, model: type[BaseModel]) -> Schema:
-        properties = {key: self._field(model, key, info) for key, info in _fields(model).items()}
+        properties = {key: self._field(model, key, info) for key, info in fields_of(model).items()}
         if model.__name__ in LIKE:
             properties = {"like": {"type": "string", "description": LIKE[model.__name__]}, **properties}
         foreign = foreign_stage_keys(model, properties)
@@ -131,7 +127,7 @@ class _Writer:
 
     def _item(self, model: type[BaseModel]) -> Schema:
         """A model that stands under a key of its own: `- name: {...}`, or `- gains: {on: ...}`."""
-        key = bare(field_annotation(model.model_fields[_hidden(model)[0]]))
+        key = bare(field_annotation(model.model_fields[hidden_keys(model)[0]]))
         body: Schema = self._body(model)
         if model is Stage:
             body = self._block(body)
@@ -192,76 +188,6 @@ class _Writer:
             definition["properties"]["matrix"] = MATRIX
         return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": or_null(entry)}
 
-    def needs(self, model: type[BaseModel]) -> Schema | None:
-        """What must not be left out of a model; None where that is nothing."""
-        name = model.__name__
-        if name not in self.needed:
-            self.needed[name] = False  # a model that holds itself needs nothing more for that
-            schema = self._needs(model)
-            self.needed[name] = bool(schema)
-            if schema:
-                self.definitions[f"Needs.{name}"] = schema
-        return {"$ref": f"#/definitions/Needs.{name}"} if self.needed[name] else None
-
-    def _needs(self, model: type[BaseModel]) -> Schema:
-        fields = _fields(model)
-        required = [key for key, info in fields.items() if info.is_required()]
-        below = {
-            key: [needs]
-            for key, info in fields.items()
-            if (needs := self._inner(info.annotation)) is not None
-        }
-        if issubclass(model, Pretrain):
-            below["model"] = [{"required": ["architecture"]}]
-        given = {
-            key: [*below.get(key, ()), {"not": {"type": "null"}, "errorMessage": f"expected {describe(field_annotation(info))}"}]
-            for key, info in fields.items()
-            if not _takes_null(model, key, info)
-        }
-        schema: Schema = {
-            **({"required": required} if required else {}),
-            **_properties({**below, **given}),
-        }
-        schema = _with_kind(model, schema)
-        if schema and model.__name__ in LIKE:  # it has all that it does not say itself
-            whole = {**below, **{key: given[key] for key in required}}
-            own = {key: needs for key, needs in whole.items() if key not in KINDS.get(model, ())}
-            schema = {"if": {"required": ["like"]}, "then": _properties(own), "else": schema}
-        if schema and _hidden(model):
-            body = {"if": {"required": ["repeat"]}, "then": True, "else": schema}
-            return {"additionalProperties": body}
-        return schema
-
-    def _inner(self, annotation: Any) -> Schema | None:
-        """What must not be left out below a field."""
-        found: list[Schema] = []
-        for arm in arms(annotation):
-            kind = bare(arm)
-            if is_model(kind):
-                needs = self.needs(kind)
-                found += [needs] if needs is not None else []
-            elif get_origin(kind) is dict and get_args(kind)[1] is not Any:
-                inner = self._inner(get_args(kind)[1])
-                found.append({"additionalProperties": {"allOf": [_GIVEN, *([inner] if inner else [])]}})
-            elif get_origin(kind) is tuple and (inner := self._inner(get_args(kind)[0])) is not None:
-                found.append({"items": inner})
-        mappings = [arm for arm in arms(annotation) if is_model(bare(arm))]
-        # Of two mappings, what is missing for the one may be the other.
-        return found[0] if len(found) == 1 and len(mappings) < 2 else None
-
-
-def _properties(needs: Mapping[str, list[Schema]]) -> Schema:
-    """What is asked of the values of keys; beside a `$ref` an editor would not see `doNotSuggest`."""
-    properties = {key: {"allOf": all_of, "doNotSuggest": True} for key, all_of in needs.items()}
-    return {"properties": properties} if properties else {}
-
-
-def _takes_null(model: type[BaseModel], key: str, info: Any) -> bool:
-    """Whether a key may say `null` where there is nothing below to delete."""
-    if model is Spec and key in (*_EMPTY_SECTIONS, "extends", "branches", "replicates", "report"):
-        return True
-    return key not in KINDS.get(model, ()) and type(None) in get_args(info.annotation)
-
 
 def _not_null(schema: Schema) -> Schema:
     """Without the alternative of `null`."""
@@ -270,16 +196,6 @@ def _not_null(schema: Schema) -> Schema:
         return left[0] if len(left) == 1 else {**schema, "anyOf": left}
     kinds = [kind for kind in schema["type"] if kind != "null"]
     return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
-
-
-def _hidden(model: type[BaseModel]) -> tuple[str, ...]:
-    return model.HIDDEN if issubclass(model, Model) else ()
-
-
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    """Key in YAML -> field."""
-    hidden = _hidden(model)
-    return {info.alias or name: info for name, info in model.model_fields.items() if name not in hidden}
 
 
 def _body_of(kind: str) -> type[BaseModel] | None:
@@ -292,27 +208,12 @@ def _one_kind(model: type[BaseModel]) -> list[Schema]:
     kinds = KINDS.get(model, ())
     return [
         {
-            "if": {**_is_given(kind), "anyOf": [_is_given(other) for other in kinds[:number]]},
+            "if": {**is_given(kind), "anyOf": [is_given(other) for other in kinds[:number]]},
             "then": forbid([kind], f"expected only {one_of(kinds)}"),
         }
         for number, kind in enumerate(kinds)
         if number
     ]
-
-
-def _is_given(key: str) -> Schema:
-    """A key is there, and not to be deleted."""
-    return {"required": [key], "properties": {key: _GIVEN}}
-
-
-def _with_kind(model: type[BaseModel], schema: Schema) -> Schema:
-    """What is needed, and one of the keys that give an entry its kind."""
-    kinds = KINDS.get(model, ())
-    if not kinds:
-        return schema
-    given = {"anyOf": [{"required": [kind]} for kind in kinds]}
-    missing = {"required": [kinds[0]], "errorMessage": f"expected {one_of(kinds)}"}
-    return {**schema, "if": given, "then": True, "else": missing}
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:

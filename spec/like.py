@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exc.spec.cells import split_stage
+from exc.spec.copying import Override, in_cell, merged, without
 from exc.spec.diagnostics import CellSpan, Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
@@ -17,15 +18,6 @@ OWN_KEYS = frozenset({"from", "at", "step", "keep", "on"})
 PRETRAIN = "pretrain"  # the kind that trunks and stages share, and may copy from each other
 # Of pre-training: what a model brings along that it starts from, and what is said of one.
 _WITH_MODEL, _OF_MODEL = frozenset({"model", "tokenizer"}), frozenset({"continues"})
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """A copied value that the new owner changed; `after` is None where it was deleted."""
-
-    path: Path
-    before: object
-    after: object
 
 
 @dataclass(frozen=True)
@@ -112,15 +104,16 @@ class _Copier:
         return Mapping(entries, node.keys, node.span)
 
     def _copied(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping:
-        own = _without(own, {"like"})
+        own = without(own, {"like"})
         source = self._source(path, inner, own, like)
         if source is None:
             self.failed.add(path)
             return own
-        copy = _without(source, self._left(path, inner))
+        copy = without(source, self._left(path, inner))
         if isinstance(own.span, CellSpan):  # what is wrong with the copy may be so in this cell alone
-            copy = _in_cell(copy, own.span)
-        return self._merged((*path, *inner), copy, own)
+            copy = in_cell(copy, own.span)
+        said = [] if self._is_later_round(path) else self.overrides
+        return merged((*path, *inner), copy, own, said)
 
     def _left(self, path: Path, inner: Path) -> frozenset[str]:
         """The keys that do not go with a copy."""
@@ -265,54 +258,9 @@ class _Copier:
                         if isinstance(label := item.entries.get(key), Scalar):
                             yield f"{name}.{label.value}", (section, name, index)
 
-    def _merged(self, path: Path, source: Mapping, own: Mapping) -> Mapping:
-        """The copy with its owner's values over it; `args` and an evaluation's settings go key by key."""
-        entries, keys = dict(source.entries), {**source.keys, **own.keys}
-        for key, value in own.entries.items():
-            before = entries.get(key)
-            if _is_merged_deep(path, key) and isinstance(before, Mapping) and isinstance(value, Mapping):
-                entries[key] = self._merged((*path, key), before, value)
-                continue
-            if before is not None:
-                was, now = plain(before), plain(value)
-                if (was != now or type(was) is not type(now)) and not self._is_later_round(path):
-                    self.overrides.append(Override((*path, key), was, now))
-            if before is not None and isinstance(value, Scalar) and value.value is None:
-                del entries[key], keys[key]
-            else:
-                entries[key] = value
-        return Mapping(entries, {key: keys[key] for key in entries}, own.span)
-
 
 def _form(inner: Path) -> str:
     """What a `like` says, in words."""
     if inner == (PRETRAIN,):
         return "the name of a trunk, or `recipe.stage`"
     return "`recipe.stage`" if inner else "the name of an evaluation"
-
-
-def _is_merged_deep(path: Path, key: str) -> bool:
-    if path[0] == "evaluations":
-        return len(path) == 2 and key in EVALUATION_KINDS
-    return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
-
-
-def _in_cell(node: Mapping, cell: CellSpan) -> Mapping:
-    """The copy, with its places as those of the cell that it is put into."""
-
-    def put(node: Node) -> Node:
-        span = cell.around(node.span)
-        if isinstance(node, Scalar):
-            return Scalar(node.value, span, node.raw, node.quoted)
-        if isinstance(node, Sequence):
-            return Sequence([put(item) for item in node.items], span)
-        entries = {key: put(value) for key, value in node.entries.items()}
-        return Mapping(entries, {key: cell.around(where) for key, where in node.keys.items()}, span)
-
-    copied = put(node)
-    assert isinstance(copied, Mapping)
-    return copied
-
-
-def _without(node: Mapping, keys: frozenset[str] | set[str]) -> Mapping:
-    return Mapping({k: v for k, v in node.entries.items() if k not in keys}, node.keys, node.span)

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from exc.spec.cell_references import resolve_cells
 from exc.spec.check import check_spec
+from exc.spec.copying import Override
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.extends import extend
 from exc.spec.files import read_text
-from exc.spec.like import Override, copy_likes
+from exc.spec.like import copy_likes
 from exc.spec.matrix import check_unused, expand
 from exc.spec.nodes import Mapping
 from exc.spec.shape import shape

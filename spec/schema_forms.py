@@ -89,22 +89,22 @@ LIKE: dict[str, str] = {
     ),
 }
 
-_VALUES = listed({"type": ["string", "number", "boolean", "null"]})
+_VALUES = {**listed({"type": ["string", "number", "boolean", "null"]}), "type": ["array", "null"]}
 _CELL: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}
 # Variants of an entry. Where it may stand is said by `exc.spec.cells.SECTIONS`.
 MATRIX: Schema = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": "variants of this entry: axis -> its values. Each cell is an entry of its own, "
     "`name[axis=value]`; `$axis` in the body stands for the value",
     "properties": {
         "zip": {
-            "type": "object",
+            "type": ["object", "null"],
             "description": "axes that go together, value by value",
             "additionalProperties": _VALUES,
             "minProperties": 1,
         },
-        "include": {**listed(_CELL), "description": "cells to add"},
-        "exclude": {**listed(_CELL), "description": "cells to leave out"},
+        "include": {**listed(_CELL), "type": ["array", "null"], "description": "cells to add"},
+        "exclude": {**listed(_CELL), "type": ["array", "null"], "description": "cells to leave out"},
     },
     "propertyNames": {"pattern": NAME_PATTERN},
     "additionalProperties": {**_VALUES, "errorMessage": "expected a list of values"},

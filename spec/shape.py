@@ -109,11 +109,11 @@ def _figure(node: Node) -> Node:
         return node
     ((name, body),) = node.entries.items()
     key = node.keys[name]
-    own = _keys(on=_selector)(body) if isinstance(body, Mapping) else None
-    entries = own.entries if isinstance(own, Mapping) else {}
-    keys = own.keys if isinstance(own, Mapping) else {}
+    own = _keys(on=_selector)(body) if isinstance(body, Mapping) else wrap("on", body)
+    if not isinstance(own, Mapping) or (isinstance(body, Scalar) and body.value is None):
+        own = Mapping({}, {}, node.span)
     named = Scalar(name, key, name, False)
-    return Mapping({**entries, "figure": named}, {**keys, "figure": key}, node.span)
+    return Mapping({**own.entries, "figure": named}, {**own.keys, "figure": key}, node.span)
 
 
 def _condition(node: Node) -> Node:

@@ -10,31 +10,22 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from exc.spec.base import NAME, RESERVED
-from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Diagnostics, Span
+from exc.spec.draft import LISTED, NAMED, assemble
 from exc.spec.expected import keys_of
-from exc.spec.experiment import Branches, Contrast, Evaluation, Replicates, Report, Spec
+from exc.spec.experiment import Contrast, Report, Spec
 from exc.spec.kinds import KINDS, check_kind, kinds_given
 from exc.spec.model_errors import Fault, faults, is_misspelt, missing_key, name_fault, says, unknown_key
 from exc.spec.nodes import Mapping, Node, Path, Sequence, plain
 from exc.spec.numbers import check_numbers
 from exc.spec.places import name_of, span_node, value_span
 from exc.spec.recipes import Stage
-from exc.spec.references import ModelRef, Selector
 from exc.spec.shape import is_dropped
 from exc.spec.stage_hints import key_hint
 from exc.spec.trunks import Tokenizer, Trunk
 
 M = TypeVar("M", bound=BaseModel)
 
-NAMED: dict[str, type[BaseModel]] = {"data": Data, "tasks": Task, "trunks": Trunk, "evaluations": Evaluation}
-LISTED: dict[str, type[BaseModel]] = {"branches": Branches, "replicates": Replicates}
-# What takes the place of an entry at fault in a list.
-NEUTRAL: dict[str, BaseModel] = {
-    "branches": Branches(trunks=()),
-    "replicates": Replicates(num=1, on=Selector(trunks=())),
-}
-_BASE = ModelRef(recipe="base")
 # What an entry of the draft is called where its own name or version is at fault.
 _FALLBACK = {"version": 1, "experiment": "experiment"}
 
@@ -229,38 +220,7 @@ class _Validator:
     def _draft(self) -> Spec:
         """The spec as far as it is valid."""
         self._check_trunks()
-        head = self._head()
-        values: dict[str, Any] = {name: getattr(head, name) for name in Spec.model_fields}
-        for section in NAMED:
-            paths = [(section, name) for name in self._names(section)]
-            values[section] = {path[1]: self.entries[path] for path in paths if path in self.entries}
-        for section, neutral in NEUTRAL.items():
-            values[section] = self._items((section,), neutral)
-        if (given := self.root.entries.get("branches")) is None or plain(given) is None:
-            values["branches"] = None
-        values["recipes"] = {
-            name: stages for name in self._names("recipes") if (stages := self._stages(name))
-        }
-        values["report"] = self._report_entry()
-        return Spec.model_construct(None, **values)
-
-    def _items(self, path: Path, neutral: BaseModel) -> tuple[BaseModel, ...]:
-        """The items of a list; in place of one at fault, one that selects nothing, so that places stay."""
-        node = span_node(self.root, path)
-        if not isinstance(node, Sequence):
-            return ()
-        return tuple(self.entries.get((*path, index), neutral) for index in range(len(node.items)))
-
-    def _stages(self, recipe: str) -> tuple[BaseModel, ...]:
-        """The stages of a recipe; none if any of them is at fault."""
-        node = span_node(self.root, ("recipes", recipe))
-        num = len(node.items) if isinstance(node, Sequence) else 0
-        stages = [self.entries.get(("recipes", recipe, index)) for index in range(num)]
-        return tuple(stage for stage in stages if stage is not None) if None not in stages else ()
-
-    def _names(self, section: str) -> Iterable[str]:
-        node = self.root.entries.get(section)
-        return node.entries if isinstance(node, Mapping) else ()
+        return assemble(self.root, self.entries, self._head(), self._report_entry())
 
     def _head(self) -> Spec:
         """The values of the root that are no sections."""
@@ -295,8 +255,7 @@ class _Validator:
             self.broken.add(path)
             removable = self._report(error, Report, path)
             report = (_without(Report, data, removable) if removable is not None else None) or Report()
-        contrasts = self._items((*path, "contrasts"), Contrast(a=_BASE, b=_BASE))
-        return report.model_copy(update={"contrasts": contrasts})
+        return report
 
 
 def _read(model: type[M], data: object) -> M:

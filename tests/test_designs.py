@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -26,24 +27,24 @@ MADE = shutil.ignore_patterns("plan", "store", "report", "__pycache__", "exc.loc
 # What the plan of each holds, by kind of job.
 JOBS = {
     "evolm/experiment.yaml": {
-        "fetch": 6, "tokenizer": 1, "tokens": 2, "derive": 3, "rows": 4, "pretrain": 36, "sft": 72, "grpo": 72,
-        "sample": 180, "score": 180, "bits_per_byte": 180,
+        "fetch": 6, "tokenizer": 1, "tokens": 2, "derive": 3, "rows": 4, "pretrain": 36, "sft": 72,
+        "grpo": 72, "sample": 180, "score": 180, "bits_per_byte": 180,
     },
     "interleaved/experiment.yaml": {
-        "fetch": 5, "tokenizer": 1, "tokens": 2, "rows": 3, "pretrain": 8, "grpo": 7, "sample": 10, "score": 5,
-        "bits_per_byte": 5,
+        "fetch": 5, "tokenizer": 1, "tokens": 2, "rows": 3, "pretrain": 8, "grpo": 6, "sample": 10,
+        "score": 5, "bits_per_byte": 5,
     },
     "interleaved/mini.yaml": {
-        "tokenizer": 1, "tokens": 2, "rows": 2, "pretrain": 6, "grpo": 5, "sample": 5, "score": 5,
+        "tokenizer": 1, "tokens": 2, "rows": 2, "pretrain": 6, "grpo": 4, "sample": 5, "score": 5,
         "bits_per_byte": 5,
     },
     "own-preferences/experiment.yaml": {
-        "fetch": 3, "tokenizer": 1, "tokens": 1, "rows": 17, "pretrain": 5, "rate": 15, "derive": 15, "dpo": 20,
-        "grpo": 5, "sample": 110, "score": 20,
+        "fetch": 3, "tokenizer": 1, "tokens": 1, "rows": 17, "pretrain": 5, "rate": 15, "derive": 15,
+        "dpo": 20, "grpo": 5, "sample": 130, "score": 25,
     },
     "own-preferences/mini.yaml": {
         "tokenizer": 1, "tokens": 1, "rows": 8, "pretrain": 2, "rate": 6, "derive": 6, "dpo": 8, "grpo": 2,
-        "sample": 14, "score": 8,
+        "sample": 16, "score": 10,
     },
     "pass-at-k/experiment.yaml": {"fetch": 10, "rows": 2, "sample": 256, "score": 16},
     "stem-decay/experiment.yaml": {
@@ -100,27 +101,46 @@ def test_evolm_every_budget_is_a_run_of_its_own() -> None:
     finished = [job for job in runs if job.config["step"] == job.config["lr"]["total_steps"]]
     assert len(finished) == len(runs) == 12
     # More pre-training starts from the end of the run with the same budget.
-    starts = {job.id: need.job for job in plan.jobs for need in job.needs if job.id.startswith("math-1b") and
-              job.kind == "pretrain" and need.job.startswith("web-1b") and "/pretrain/" in need.job}
-    assert len(starts) == 16
-    for mine, other in starts.items():
-        assert re.search(r"budget=(\w+)", mine)[1] == re.search(r"budget=(\w+)", other)[1]  # type: ignore[index]
+    more = [job for job in plan.jobs if job.kind == "pretrain" and job.id.startswith("math-1b")]
+    assert len(more) == 16
+    for job in more:
+        (start,) = needs(job, "model")
+        assert start.startswith("web-1b[")
+        assert budget(start) == budget(job.id)
+    assert {job.id for job in plan.jobs if job.kind == "pretrain" and job.id.startswith("midway-1b/")} == {
+        f"midway-1b/pretrain/{step}" for step in (10071, 20141, 40283, 80566)
+    }  # 1, 2, 4 and 8 times 20 tokens per parameter; its end is that of web-1b[budget=320B]
 
 
-def test_pass_at_k_nothing_is_trained_and_each_pair_is_measured() -> None:
+def budget(job: str) -> str:
+    found = re.search(r"budget=(\w+)", job)
+    assert found is not None
+    return found[1]
+
+
+def test_pass_at_k_each_pair_is_measured_alike() -> None:
     plan = plan_of("pass-at-k/experiment.yaml")
-    evaluations = [job for job in plan.jobs if job.kind == "score"]
-    assert all(max(job.config["k"]) == 256 and len(job.needs) >= 16 for job in evaluations)
+    pairs: dict[tuple[str, str], set[str]] = {}
+    for cell in plan.report["cells"]:
+        pairs.setdefault((cell["evaluation"], cell["trunk"]), set()).add(cell["recipe"])
+    assert len(pairs) == 2 * 4
+    assert all(len(recipes) == 2 and "base" in recipes for recipes in pairs.values())
+    for job in plan.jobs:
+        if job.kind == "score":
+            assert job.config["k"][-1] == 256
+            assert len([need for need in job.needs if plan.job(need.job).kind == "sample"]) == 16
 
 
 def test_stem_decay_three_branches_from_the_end_of_one_stem() -> None:
     plan = plan_of("stem-decay/experiment.yaml")
-    decays = [job for job in plan.jobs if job.kind == "pretrain" and job.id.startswith("decay-")]
-    assert len(decays) == 3
-    stem = max(job.config["step"] for job in plan.jobs if job.id.startswith("stem/pretrain/"))
-    for job in decays:
-        assert f"stem/pretrain/{stem}" in {need.job for need in job.needs}
+    runs = [job for job in plan.jobs if job.kind == "pretrain"]
+    end = max((job for job in runs if job.id.startswith("stem/")), key=lambda job: int(job.config["step"]))
+    decays = [job for job in runs if job.id.startswith("decay-")]
     assert len({job.identity for job in decays}) == 3
+    assert all(needs(job, "model") == needs(job, "continues") == {end.id} for job in decays)
+    # They differ in what they read, and in nothing else.
+    settings = [{key: value for key, value in job.config.items() if key != "mixture"} for job in decays]
+    assert settings[0] == settings[1] == settings[2]
 
 
 # --- the page -----------------------------------------------------------------------------------------------
@@ -176,3 +196,75 @@ def record(project: Project, job: str) -> dict[str, Any]:
 
 def weights(project: Project, job: str) -> bytes:
     return (project.artifact(project.plan.job(job).artifact) / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.ci
+def test_own_preferences_in_miniature(tmp_path: Path) -> None:
+    project, cells = run("own-preferences", tmp_path)
+    for at in (1500, 3000):
+        rounds = [f"small/{at}/dpo/r0/round-{number}" for number in (1, 2)]
+        # Each round trains on what the model before it said, and starts from that model.
+        assert rounds[0] in needs(project.plan.job(rounds[1]), "model")
+        (pairs,) = needs(project.plan.job(rounds[1]), "rows")
+        assert rounds[0] in ancestors(project.plan, pairs)
+        for job in rounds:
+            metrics = record(project, job)["metrics"]
+            assert (
+                metrics["reward_margin"] > 0
+            )  # the right answer gained on the wrong one, and more often than not
+            assert metrics["pairs_in_order"] > 0.5
+            adapter = project.artifact(project.plan.job(job).artifact) / "adapter"
+            assert list(adapter.glob("*.safetensors"))
+        models = [weights(project, job) for job in (f"small/pretrain/{at}", *rounds)]
+        assert len(set(models)) == 3
+    measured = {(cell["at"], cell["recipe"]) for cell in cells if cell["value"] is not None}
+    assert measured == {
+        (at, recipe) for at in (1500, 3000) for recipe in ("base", "dpo", "dpo-once", "dpo-alone", "rl")
+    }
+
+
+@pytest.mark.ci
+def test_interleaved_in_miniature(tmp_path: Path) -> None:
+    project, cells = run("interleaved", tmp_path)
+    plan, turns = project.plan, "stem/1200/taking-turns/r0"
+    # The turns chain: each starts from the model of the one before, and pre-training goes on where it was.
+    chain = [
+        "stem/pretrain/1200",
+        *(f"{turns}/{kind}-{number}" for number in (1, 2, 3) for kind in ("rl", "more")),
+    ]
+    for before, after in itertools.pairwise(chain):
+        assert before in needs(plan.job(after), "model")
+    assert [plan.job(f"{turns}/more-{number}").config["start_step"] for number in (1, 2, 3)] == [
+        1200,
+        1600,
+        2000,
+    ]
+    ends = ["stem/pretrain/2400", f"{turns}/more-3", "stem/1200/before/r0/more"]
+    rates = [record(project, job)["metrics"]["learning_rate"] for job in ends]
+    assert rates == pytest.approx([rates[0]] * 3)
+    assert len({weights(project, job) for job in ends}) == 3
+    # What is compared had the same: tokens of pre-training, and problems in RL.
+    tokens = [record(project, f"{turns}/more-{number}")["counts"]["tokens"] for number in (1, 2, 3)]
+    assert sum(tokens) == record(project, "stem/1200/before/r0/more")["counts"]["tokens"] == 1200 * 16 * 64
+    samples = [record(project, f"{turns}/rl-{number}")["counts"]["samples"] for number in (2, 3)]
+    assert samples[0] == samples[1] == record(project, "stem/1200/at-the-end/r0/rl")["counts"]["samples"] / 3
+    # The report sets the turns beside the end of the trunk, which is another checkpoint than theirs.
+    results = json.loads((project.folder / "report" / "results.json").read_text(encoding="utf-8"))
+    pairs = {(row["a"], row["b"]) for row in results["contrasts"] if "asked" in row["against"].split()}
+    assert pairs == {
+        ("taking-turns", "base on stem at 2400"), ("taking-turns", "at-the-end"), ("before", "at-the-end")
+    }  # fmt: skip
+    assert results["notes"] == []
+    assert {cell["at"] for cell in cells if cell["recipe"] == "base"} == {1200, 2400}
+
+
+def ancestors(plan: Plan, job: str) -> set[str]:
+    """All jobs that it needs, directly or not."""
+    found: set[str] = set()
+    waiting = [job]
+    while waiting:
+        for need in plan.job(waiting.pop()).needs:
+            if need.job not in found:
+                found.add(need.job)
+                waiting.append(need.job)
+    return found

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from exc.cli import main
+from exc.compiler.folder import plan_folder
+from exc.pipeline import compile_spec
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.profile import load_profile
 from tests.compiler.study import load, loaded, plan_of
@@ -52,6 +54,15 @@ def test_a_generated_page_is_what_its_tool_writes(page: str, tool: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (DOCS / page).read_text(encoding="utf-8"), f"run: python tools/{name}"
+
+
+def test_the_graph_in_the_tutorial_is_that_of_the_quickstart() -> None:
+    plan = compile_spec(QUICKSTART / "experiment.yaml").plan
+    assert plan is not None
+    drawn = (DOCS / "images" / "quickstart-graph.svg").read_bytes()
+    assert plan_folder(plan)["graph.svg"] == drawn, (
+        "copy it from examples/quickstart/plan after `exc compile`"
+    )
 
 
 # --- examples of specs --------------------------------------------------------------------------------------

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt, new_attempt, utc_now
 from exc.runtime.backends.forking import ForkLauncher, worth_forking
+from exc.runtime.backends.interrupts import SHELL_SIGNALLED, Interrupts
 from exc.runtime.backends.limits import Advance, TimeLimit, time_limit
 from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
 from exc.runtime.backends.retries import Retries
@@ -36,8 +35,7 @@ _TICK_S = 0.25  # how often events of running jobs and leases of others are look
 _REQUESTS_S = 1.0  # how often requests to cancel are looked for
 _MAX_RESTARTS = 3  # of a job that stops without being asked by this run
 _EXIT_STOPPED = (75, 130)
-_SHELL_SIGNALLED = 128  # a shell gives this plus the signal's number
-_TOLD = (-signal.SIGUSR2, _SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
+_TOLD = (-signal.SIGUSR2, SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
 
 
 @dataclass
@@ -101,8 +99,7 @@ class LocalRun:
         self._requests = Cancelled(store)
         self._looked = -_REQUESTS_S
         self._news = False  # whether the queue has not been told of the last requests
-        self._asked = 0  # how often someone asked for the end
-        self._answered = 0  # how many of these were passed on
+        self._interrupts = Interrupts()
         self._outcome = Outcome()
         self._selector = selectors.DefaultSelector()
         self._began = utc_now()
@@ -110,13 +107,16 @@ class LocalRun:
     def run(self) -> Outcome:
         clock = time.monotonic()
         self._reporter.begin(self._plan, self._jobs)
-        with self._signals():
+        with self._interrupts:
+            self._selector.register(self._interrupts.descriptor, selectors.EVENT_READ)
+            if self._launcher.wakes >= 0:
+                self._selector.register(self._launcher.wakes, selectors.EVENT_READ)
             while True:
                 self._take_requests()
-                if not self._asked:
+                if not self._interrupts.asked:
                     self._start()
                     self._reporter.scheduled()
-                if not self._running and (self._asked or not self._can_go_on()):
+                if not self._running and (self._interrupts.asked or not self._can_go_on()):
                     break
                 self._wait()
         self._selector.close()
@@ -124,7 +124,7 @@ class LocalRun:
         settled = {*outcome.done, *outcome.failed, *outcome.blocked, *outcome.interrupted, *outcome.cancelled}
         outcome.unstarted = [job.id for job in self._jobs if job.id not in settled]
         outcome.seconds = time.monotonic() - clock
-        outcome.stopped = bool(self._asked)
+        outcome.stopped = bool(self._interrupts.asked)
         outcome.no_room = bool(self._no_room)
         self._reporter.end(outcome)
         return outcome
@@ -212,8 +212,10 @@ class LocalRun:
         if self._launcher.wakes in readable and not self._launcher.woke():
             self._selector.unregister(self._launcher.wakes)
         ended = [descriptor for descriptor in readable if descriptor in self._running]
-        if self._asked > self._answered:
-            self._answer()
+        if (number := self._interrupts.to_pass_on()) is not None:
+            for running in self._running.values():
+                running.process.signal(number)
+            self._reporter.stopping(len(self._running), now=number == signal.SIGKILL)
         for running in self._running.values():
             self._take_events(running)
             if (number := running.limit.due()) is not None:
@@ -240,11 +242,15 @@ class LocalRun:
             return self._finished(job, seconds, elsewhere=False)
         record = attempt.read()
         failure, code = failure_of(record), record.get("exit", code)
-        if failure is None and running.limit.asked and not (self._asked or self._is_cancelled(job)):
+        if (
+            failure is None
+            and running.limit.asked
+            and not (self._interrupts.asked or self._is_cancelled(job))
+        ):
             return self._timed_out(running, code)
         if failure is None and (code in _EXIT_STOPPED or (code in _TOLD and self._is_cancelled(job))):
             return self._stopped(job)
-        if failure is None and self._asked and code in _asked_codes(self._asked):
+        if failure is None and self._interrupts.asked and code in self._interrupts.may_end_with():
             attempt.end(code, note="killed by the one who asked it to stop")
             return self._stopped(job)
         if failure is None:
@@ -300,7 +306,7 @@ class LocalRun:
     def _failed(self, job: Job, failure: Failure, attempt: Attempt) -> None:
         if failure.kind == "disk":
             self._room.suspect()
-        if not self._asked and (wait_s := self._retries.take(job, failure.kind)) is not None:
+        if not self._interrupts.asked and (wait_s := self._retries.take(job, failure.kind)) is not None:
             return self._reporter.retrying(job, failure, wait_s)
         # What it published before it failed can still be read.
         self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
@@ -314,7 +320,7 @@ class LocalRun:
         if self._is_cancelled(job):
             return self._cancelled(job)
         self._restarts[job.id] = self._restarts.get(job.id, 0) + 1
-        if not self._asked and self._restarts[job.id] <= _MAX_RESTARTS:
+        if not self._interrupts.asked and self._restarts[job.id] <= _MAX_RESTARTS:
             return self._queue.put_back(job)
         self._outcome.interrupted.append(job.id)
         return self._reporter.stopped(job)
@@ -346,44 +352,3 @@ class LocalRun:
         self._outcome.cancelled[job.id] = ""
         self._outcome.cancelled.update((other.id, job.id) for other in blocked)
         self._reporter.cancelled(job, blocked)
-
-    # Signals
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGHUP ask for the end and wake the loop."""
-        self._wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = [(number, signal.signal(number, self._on_signal)) for number in wanted]
-        wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self._selector.register(self._wakeup, selectors.EVENT_READ)
-        if self._launcher.wakes >= 0:
-            self._selector.register(self._launcher.wakes, selectors.EVENT_READ)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before:
-                signal.signal(number, handler)
-            self._selector.unregister(self._wakeup)
-            os.close(self._wakeup)
-            os.close(writer)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked += 1
-
-    def _answer(self) -> None:
-        """Pass a signal on to the jobs: a request first, then an order."""
-        self._answered = self._asked
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wakeup, 1024)
-        now = self._asked > 1
-        for running in self._running.values():
-            running.process.signal(signal.SIGKILL if now else signal.SIGTERM)
-        self._reporter.stopping(len(self._running), now=now)
-
-
-def _asked_codes(asked: int) -> set[int]:
-    """How a process that was asked to stop may end without a word: as told, or before it could listen."""
-    numbers = [signal.SIGTERM, signal.SIGKILL] if asked > 1 else [signal.SIGTERM]
-    return {code for number in numbers for code in (-number, _SHELL_SIGNALLED + number)}

@@ -182,10 +182,9 @@ def _matches(plan: Plan, reference: Any, point: Point) -> bool:
 
 def _ends_at(plan: Plan, head: Cell) -> Iterator[str]:
     """`first` or `last`, where the cell's checkpoint is that of its trunk."""
-    steps = [step for _, step in plan.report["trunks"][head.trunk]["checkpoints"]]
-    for name, end in (("first", min), ("last", max)):
-        if head.at == end(steps):
-            yield name
+    trunk = plan.report.get("trunks", {}).get(head.trunk, {})
+    steps = sorted(step for _, step in trunk.get("checkpoints", ()))
+    yield from (name for name, end in (("first", steps[:1]), ("last", steps[-1:])) if head.at in end)
 
 
 def reference_text(reference: Any) -> str:

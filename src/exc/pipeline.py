@@ -16,9 +16,9 @@ from exc.compiler.diff import shown
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import Plan
 from exc.facts import gather
+from exc.spec.copying import Override
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
-from exc.spec.like import Override
 from exc.spec.load import load_experiment
 from exc.spec.profile import load_profile
 from exc.spec.profiles import Profile

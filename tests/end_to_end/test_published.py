@@ -128,6 +128,24 @@ def test_a_model_in_a_folder(finished: Project, tmp_path: Path) -> None:
     assert "the folder `ours` holds no model in safetensors form" in done.err + done.out
 
 
+def test_a_model_brought_in_another_way_is_adopted_if_it_is_the_one_planned(
+    finished: Project, tmp_path: Path
+) -> None:
+    project = with_recipe(finished, tmp_path / "mini", "{folder: ours}")
+    model = finished.artifact(finished.plan.job("mini/30/sft/r0/sft").artifact) / "model"
+    other = finished.artifact(finished.plan.job("mini/60/sft/r0/sft").artifact) / "model"
+    shutil.copytree(model, project.folder / "ours")
+    project.ok("compile")
+    refused = project.exc("adopt", "mini/30/zero/r0/rl", str(other), "--why", "no way to the hub")
+    assert (refused.code, "not the file that mini/30/zero/r0/rl would fetch" in refused.err) == (1, True)
+    project.ok("adopt", "mini/30/zero/r0/rl", str(model), "--why", "no way to the hub")
+    assert project.states()["mini/30/zero/r0/rl"] == "done"
+    project.ok("export", "mini/30/zero/r0/rl", "-o", str(tmp_path / "out"))
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert "published by others and measured by `exc`" in card
+    assert "no way to the hub" in card
+
+
 def test_a_data_set_on_the_hub(finished: Project, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -214,7 +214,9 @@ def kinds_and_args(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
         row = trl_fields(kind)[field]
         usable = [name for name in row["type"].split(" | ") if name in strategies]
         texts = [text for text in row.get("choices", []) if (field, text) not in arg_names.UNUSABLE]
-        if texts:
+        if texts and "str" not in row["type"].split(" | "):
+            given[field] = draw(st.lists(st.sampled_from(texts), min_size=1, max_size=2, unique=True))
+        elif texts:
             given[field] = draw(st.sampled_from(texts))
         elif field in BOUNDS:
             given[field] = draw(st.sampled_from([0.5, 1] if "float" in usable else [1]))

@@ -138,7 +138,7 @@ def _tell(done: Cancelled, plan: Plan, folder: Path, store: Store) -> None:
     from exc.runtime.submitters import submitters
 
     if not done.anything:
-        why = f"none of it is still to be run, {done.finished} done"
+        why = "none of it is still to be run" + (f", {done.finished} done" if done.finished else "")
         if done.spared:
             why = "other jobs need all that is left of it"
         print(f"nothing to cancel: {why}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from exc.runtime.report.contrasts import reference_text
 from exc.runtime.report.results import Results, analyse
 from tests.runtime.report.study import ARITHMETIC, HELD_OUT, Study, base_chances, expand, sharpen
 
@@ -83,6 +85,39 @@ def test_snapshots_are_compared_where_the_spec_asks(tmp_path: Path) -> None:
     assert results.arms == ("sft",)
 
 
+@pytest.mark.parametrize(
+    ("b", "pairs"),
+    [
+        ({"recipe": "base", "at": "last"}, {(300, "base on tiny at 600")}),  # at 600 it is beside rl anyway
+        ({"recipe": "base", "at": 300}, {(600, "base on tiny at 300")}),
+        ({"recipe": "base", "trunk": "other"}, {(300, "base on other at 300")}),
+        ({"trunk": "other", "at": "first"}, {(300, "base on other at 300"), (600, "base on other at 300")}),
+    ],
+)
+def test_b_may_stand_at_another_checkpoint(
+    tmp_path: Path, b: dict[str, Any], pairs: set[tuple[int, str]]
+) -> None:
+    study = Study(tmp_path, num_problems=60, evaluations={"arithmetic": ARITHMETIC})
+    for name, at in (("tiny", 300), ("tiny", 600), ("other", 300)):
+        trunk = study.job(f"{name}/pretrain/{at}", "pretrain")
+        study.scores(study.cell("arithmetic", name, at, "base", trunk, trunk), base_chances(60, at), at)
+        if name == "tiny":
+            model = study.job(f"{name}/{at}/rl/r0/rl", "grpo", ("model", trunk.id))
+            study.scores(
+                study.cell("arithmetic", name, at, "rl", model, model), sharpen(base_chances(60, at)), 2
+            )
+    checkpoints = {"tiny": [["300", 300], ["600", 600]], "other": [["300", 300]]}
+    trunks = {name: {"checkpoints": steps} for name, steps in checkpoints.items()}
+    study.report = {"contrasts": [{"a": "rl", "b": b}], "trunks": trunks}
+    results = analyse(study.plan(), study.store)
+    apart = [c for c in results.contrasts if c.b_place]
+    assert {(c.a.head.at, c.b_arm) for c in apart} == pairs
+    assert results.notes == ()
+    for contrast in apart:
+        change = contrast.a.estimates["pass@1"].value - contrast.b.estimates["pass@1"].value
+        assert contrast.deltas["pass@1"].value == pytest.approx(change)
+
+
 def test_matrix_cells_are_arms_of_their_own_and_their_recipe_names_all(tmp_path: Path) -> None:
     study = Study(tmp_path, num_problems=60, evaluations={"arithmetic": ARITHMETIC})
     trunk = study.job("tiny/pretrain/300", "pretrain")
@@ -135,3 +170,10 @@ def test_the_spec_sets_the_level_of_intervals(tmp_path: Path) -> None:
         assert estimate.high is not None
         widths.append(estimate.high - estimate.low)
     assert widths[0] < 0.5 * widths[1]
+
+
+def test_a_reference_reads_like_the_names_of_models() -> None:
+    assert reference_text("rl") == "rl"
+    assert reference_text({"recipe": "rl", "step": "best.sums.pass@1"}) == "rl@best.sums.pass@1"
+    assert reference_text({"recipe": "rl", "trunk": "tiny", "step": 20}) == "rl@20, trunk tiny"
+    assert reference_text({"at": 400}) == "base, at 400"

@@ -168,11 +168,12 @@ def test_the_same_inputs_give_the_same_bytes(page: Path, tmp_path: Path) -> None
 
 def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     study = whole_study(tmp_path, steps=(300,))
-    study.report |= {"title": "<b>&", "figures": [], "warnings": ["<script>alert(1)</script>"]}
+    study.report |= {"title": "<b>&", "figures": [], "warnings": ["<script>alert(1)</script>"] * 2}
     html = write_report(study.plan(), tmp_path / "store", tmp_path / "report").read_text(encoding="utf-8")
     assert "<title>&lt;b&gt;&amp;</title>" in html
     assert "<script>alert" not in html
     assert html.count("<script") == 1
+    assert html.count("&lt;script&gt;alert") == 1  # said of two places, shown once
 
 
 def test_an_empty_store_gives_a_page_of_reasons(tmp_path: Path) -> None:

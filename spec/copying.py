@@ -1,0 +1,68 @@
+"""What a copy becomes: the values of its owner over those that were copied."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from exc.spec.diagnostics import CellSpan
+from exc.spec.experiment import EVALUATION_KINDS
+from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A copied value that the new owner changed; `after` is None where it was deleted."""
+
+    path: Path
+    before: object
+    after: object
+
+
+def merged(path: Path, source: Mapping, own: Mapping, overrides: list[Override]) -> Mapping:
+    """The copy with its owner's values over it; `args` and an evaluation's settings go key by key.
+
+    What the owner changes is added to `overrides`.
+    """
+    entries, keys = dict(source.entries), {**source.keys, **own.keys}
+    for key, value in own.entries.items():
+        before = entries.get(key)
+        if _is_merged_deep(path, key) and isinstance(before, Mapping) and isinstance(value, Mapping):
+            entries[key] = merged((*path, key), before, value, overrides)
+            continue
+        if before is not None:
+            was, now = plain(before), plain(value)
+            if was != now or type(was) is not type(now):
+                overrides.append(Override((*path, key), was, now))
+        if before is not None and isinstance(value, Scalar) and value.value is None:
+            del entries[key], keys[key]
+        else:
+            entries[key] = value
+    return Mapping(entries, {key: keys[key] for key in entries}, own.span)
+
+
+def _is_merged_deep(path: Path, key: str) -> bool:
+    if path[0] == "evaluations":
+        return len(path) == 2 and key in EVALUATION_KINDS
+    return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
+
+
+def in_cell(node: Mapping, cell: CellSpan) -> Mapping:
+    """The copy, with its places as those of the cell that it is put into."""
+
+    def put(node: Node) -> Node:
+        span = cell.around(node.span)
+        if isinstance(node, Scalar):
+            return Scalar(node.value, span, node.raw, node.quoted)
+        if isinstance(node, Sequence):
+            return Sequence([put(item) for item in node.items], span)
+        entries = {key: put(value) for key, value in node.entries.items()}
+        return Mapping(entries, {key: cell.around(where) for key, where in node.keys.items()}, span)
+
+    copied = put(node)
+    assert isinstance(copied, Mapping)
+    return copied
+
+
+def without(node: Mapping, keys: Container[str]) -> Mapping:
+    return Mapping({k: v for k, v in node.entries.items() if k not in keys}, node.keys, node.span)
