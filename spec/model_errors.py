@@ -63,7 +63,7 @@ def faults(
     """
     entry = span_node(root, at)
     assert entry is not None
-    out: dict[tuple[Path, str], Fault] = {}
+    out: dict[Path, Fault] = {}
     for item in error.errors(include_url=False, include_input=False):
         place = _locate(model, entry, item["loc"], kinds)
         if place is None or (item["type"] == "missing" and is_misspelt(place.owner, place.path, entry)):
@@ -71,8 +71,10 @@ def faults(
         if item["type"] == "too_short" and _has_enough(place.node, item.get("ctx", {})["min_length"]):
             continue  # its items are at fault, and are reported
         diagnostic = _diagnose(item, place, root, (*at, *place.path))
-        # Several arms of a union may complain of the same value: once is enough.
-        out.setdefault((place.path, diagnostic.code), Fault(diagnostic, place.removable, place.path))
+        # Several arms of a union may complain of the same value: once is enough, where it helps most.
+        before = out.get(place.path)
+        if before is None or (before.diagnostic.hint is None and diagnostic.hint is not None):
+            out[place.path] = Fault(diagnostic, place.removable, place.path)
     return list(out.values())
 
 
