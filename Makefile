@@ -43,8 +43,8 @@ check: $(STAMP)  ## lint, format and types, as CI has them
 test: $(STAMP)  ## every test but the minutes-long ones
 	$(TEST_ENV) "$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-test-ci: $(STAMP)  ## the minutes-long tests: the quickstart in full, kills
-	$(TEST_ENV) "$(BIN)/python" -m pytest -m ci $(PYTEST_ARGS)
+test-ci: $(STAMP)  ## the minutes-long tests: the quickstart in full, kills, faults, an editor
+	$(TEST_ENV) "$(BIN)/python" -m pytest -m ci -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 ci: check test test-ci  ## all of the above
 

@@ -134,6 +134,10 @@ def _check_empty(scope: Scope) -> None:
         if not _measures(scope, world, evaluation.on):
             message = f"the evaluation `{name}` selects no model"
             scope.warning("empty-selection", message, ("evaluations", name))
+    for index, figure in enumerate(scope.spec.report.figures):
+        if not _measures(scope, world, figure.on):
+            message = f"this part of the figure `{figure.figure}` is empty"
+            scope.warning("empty-selection", message, ("report", "figures", index, "on"))
 
 
 def _measures(scope: Scope, world: World, on: Selector) -> bool:

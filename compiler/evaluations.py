@@ -109,7 +109,15 @@ def shows(world: World, on: Selector, cell: Mapping[str, Any]) -> bool:
         return False
     if on.step == "final":
         return bool(cell["final"])
-    return not isinstance(on.step, tuple) or cell["step"] in on.step
+    return not isinstance(on.step, tuple) or _step_of(world, cell) in on.step
+
+
+def _step_of(world: World, cell: Mapping[str, Any]) -> Any:
+    """The step of the model in a cell, that of a final one included; None where there are no steps."""
+    if cell["step"] is not None or cell["recipe"] == BASE:
+        return cell["step"]
+    body = world.spec.recipes[cell["recipe"]][-1].body
+    return body.horizon if isinstance(body, Trained) else None
 
 
 def _values(world: World, model: Measured) -> dict[str, Any]:

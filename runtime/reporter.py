@@ -32,7 +32,7 @@ class Outcome:
         """0 all done, 1 something failed, 3 the disk is full, 130 interrupted or cancelled."""
         if self.stopped:
             return 130
-        if self.no_room or (self.failed and {failure.kind for failure, _ in self.failed.values()} == {"disk"}):
+        if self.no_room or {failure.kind for failure, _ in self.failed.values()} == {"disk"}:
             return 3
         if self.failed or self.blocked or self.interrupted or self.unstarted:
             return 1
@@ -60,7 +60,7 @@ class Reporter(Protocol):
     def failed(self, job: Job, failure: Failure, attempt: Attempt, blocked: Sequence[Job]) -> None: ...
 
     def retrying(self, job: Job, failure: Failure, wait_s: float) -> None:
-        """The job failed of what may be gone by now, or can go on: it is started again after so many seconds."""
+        """The job failed of what may pass, or can go on: it is started again after so many seconds."""
 
     def no_room(self, folder: Path) -> None:
         """A job is not started because the disk of this folder is full. May be told again and again."""

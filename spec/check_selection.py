@@ -103,6 +103,8 @@ def _check_report(ctx: Context) -> None:
     for index in ctx.indices("report", "contrasts"):
         for side in ("a", "b"):
             check_reference(ctx, ("report", "contrasts", index, side), in_recipe=False)
+    for index in ctx.indices("report", "figures"):
+        _check_listed(ctx, ("report", "figures", index, "on"), ("base",))
     for path, contrast in ctx.models(Contrast):
         if contrast.a == contrast.b:
             ctx.error(

@@ -1,4 +1,4 @@
-"""A hub on loopback: repositories with commits, branches and files, behind the addresses that the library asks."""
+"""A hub on loopback: repositories with commits, branches and files, at the addresses that the library asks."""
 
 from __future__ import annotations
 

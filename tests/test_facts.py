@@ -187,3 +187,14 @@ def test_a_module_that_is_not_python_is_reported_once(root: Path) -> None:
         ("{jsonl: train.jsonl}", "{python: 'mine:train'}"),
     )
     assert [error.split(" ", 2)[2] for error in errors] == ["`mine.py:1` is not Python: invalid syntax None"]
+
+
+def test_a_folder_holds_what_lies_in_it_and_not_below(root: Path) -> None:
+    change = ("recipes:\n", "recipes:\n  one: [{m: {folder: ours}}]\n")
+    (root / "ours" / "original").mkdir(parents=True)
+    (root / "ours" / "original" / "model.safetensors").write_text("x", encoding="utf-8")
+    assert "holds no model in safetensors form" in facts(root, change)[1][0]
+    (root / "ours" / "model.safetensors").write_text("y", encoding="utf-8")
+    found, errors = facts(root, change)
+    assert errors == []
+    assert [fact.path for fact in found.files["ours"]] == ["ours/model.safetensors"]

@@ -48,8 +48,9 @@ def test_a_model_is_the_files_at_the_top_of_its_repository(hub: FakeHub, tmp_pat
     assert locked.commit == hub.branches[REPO]["main"]
 
 
+@pytest.mark.usefixtures("hub")
 def test_what_was_resolved_stays_when_the_hub_goes_away(
-    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from exc.lock import resolve
 

@@ -31,13 +31,25 @@ def drawings_of(results: Results) -> tuple[list[Drawing], list[str]]:
         if make is None:
             notes.append(f"the figure `{name}` is asked for, which this version does not draw")
             continue
-        made = [drawing for drawing in make(select(results, request.cells)) if drawing.panels]
+        selected = select(results, request.cells)
+        made = [drawing for drawing in make(selected) if drawing.panels]
         for drawing in made:
             named = replace(drawing, name=_free(drawing.name, taken), title=drawing.title + words)
             found.append(named)
         if not made:
-            notes.append(f"the figure `{name}`{words} has nothing to draw: none of its cells is measured")
+            measured = any(cell.missing is None for cell in selected.cells)
+            why = f"it needs {_NEEDS[name]}" if measured else "none of its cells is measured"
+            notes.append(f"the figure `{name}`{words} has nothing to draw: {why}")
     return found, notes
+
+
+# What a figure needs that not every experiment measures.
+_NEEDS = {
+    "gains": "a recipe and its base model measured at one checkpoint",
+    "panels": "pass@k of some model",
+    "sharpening": "pass@k at two values of k, of a recipe and its base model",
+    "general": "an evaluation of bits per byte",
+}
 
 
 def _free(name: str, taken: set[str]) -> str:

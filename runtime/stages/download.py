@@ -1,4 +1,4 @@
-"""Fetch files of one commit of a repository into a folder: `python -m ... KIND REPO COMMIT FOLDER FILE...`."""
+"""Fetch files of one commit of a repository to a folder: `python -m ... KIND REPO COMMIT FOLDER FILE...`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from trl import DPOConfig, DPOTrainer
 from exc.compiler.batch import sft_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.adapters import adapter_config, check_targets
-from exc.runtime.stages.encoding import end_token, encode_behind
+from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt

@@ -14,7 +14,6 @@ from torch.utils.data import Sampler
 
 from exc.runtime.stages.permutation import Permutation, seed_key
 
-
 SAMPLING = ("random", "sequential")  # TRL's names of the orders that a resumed run can go on in exactly
 
 

@@ -66,7 +66,8 @@ def exact(completion: str, row: Row) -> Verdict:
 def python_verifier(target: str, root: Path) -> tuple[Verifier, str]:
     """Wrap a user's f(completion, answer, row) -> bool | float in [0, 1] | None (no answer found).
 
-    Gives it with the place where it is defined, such as `judge.py:12`. Only full credit counts as right. Such a function names no answer, so the completion stands for it.
+    Gives it with the place where it is defined, such as `judge.py:12`. Only full credit counts as right.
+    Such a function names no answer, so the completion stands for it.
     """
     function = load_function(target, root, "verifier")
 

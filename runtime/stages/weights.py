@@ -144,7 +144,7 @@ def _spare_token(tokenizer: Any, folder: Path) -> str:
 
 
 def load_weights(model: Any, folder: Path) -> None:
-    """Load the weights of a resume state into a model of the same shape; every trained tensor must be there."""
+    """Load the weights of a resume state into a model of its shape; every trained tensor must be there."""
     from safetensors.torch import load_file, load_model
 
     from exc.runtime.stages.states import WEIGHTS

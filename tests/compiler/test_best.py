@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exc.compiler.plan import Job, Plan
+from exc.spec.references import Best
 from tests.compiler.study import artifacts, plan_of, plan_with
 
 BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
@@ -68,3 +69,33 @@ def test_of_some_metrics_less_is_better() -> None:
     assert plan.job("tiny/400/rl/r0/rl@best.text.bits_per_byte").config["mode"] == "min"
     turned = from_best(step={"best": {**best, "mode": "max"}})
     assert turned.job("tiny/400/rl/r0/rl@best.text.bits_per_byte.max").config["mode"] == "max"
+
+
+def test_choices_that_differ_have_names_that_differ() -> None:
+    assert Best(evaluation="sums", metric="pass@1").name == "best.sums.pass@1"
+    assert Best(evaluation="sums", metric="pass@1", mode="max").name == "best.sums.pass@1"
+    assert Best(evaluation="sums", metric="pass@1", mode="min").name == "best.sums.pass@1.min"
+    assert Best(evaluation="e", metric="bits_per_byte", mode="max").name == "best.e.bits_per_byte.max"
+
+
+def test_a_choice_that_is_written_in_two_ways_is_one() -> None:
+    best = {"evaluation": "sums", "metric": "pass@1"}
+    plan = plan_with(
+        {
+            f"recipes.{name}": [
+                {"sft": {"from": {"recipe": "rl", "step": {"best": each}}, "sft": {"like": "sft.sft"}}}
+            ]
+            for name, each in {
+                "one": best,
+                "two": {**best, "mode": "max"},
+                "three": {**best, "mode": "min"},
+            }.items()
+        }
+    )
+    ids = [job.id for job in plan]
+    assert len(ids) == len(set(ids))
+    places = [
+        (c["evaluation"], c["trunk"], c["at"], c["recipe"], c["replicate"], c["step"])
+        for c in plan.report["cells"]
+    ]
+    assert len(places) == len(set(places))

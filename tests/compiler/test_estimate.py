@@ -24,5 +24,5 @@ def test_costs_beyond_64_bits_are_told(tmp_path: Path) -> None:
     plan = plan_of(spec)
     heaviest = max(job.estimate.get("flops", 0) for job in plan.jobs)
     assert heaviest > 2**64
-    (tmp_path / "plan.json").write_text(plan_folder(plan)["plan.json"], encoding="utf-8")
+    (tmp_path / "plan.json").write_bytes(plan_folder(plan)["plan.json"])
     assert max(job.estimate.get("flops", 0) for job in read_plan(tmp_path).jobs) == heaviest

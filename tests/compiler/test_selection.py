@@ -66,3 +66,22 @@ def test_a_figure_of_final_models_shows_no_snapshots() -> None:
     cells = plan.report["cells"]
     assert {cells[index]["step"] for index in finals["cells"]} == {None}
     assert {cells[index]["step"] for index in snapshots["cells"]} == {20}
+
+
+def test_a_step_of_a_figure_may_be_the_last() -> None:
+    part = {"recipes": ["rl"], "step": [40]}  # the study's rollouts
+    plan = plan_with({"report": {"figures": [{"gains": {"on": part}}]}})
+    (shown,) = figures(plan)
+    cells = [plan.report["cells"][index] for index in shown["cells"]]
+    assert {(cell["recipe"], cell["step"]) for cell in cells} == {("rl", None)}
+
+
+def test_an_amount_that_one_trunk_has_is_enough() -> None:
+    run = {"like": "tiny", "batch_size": 8}  # steps of half as many tokens
+    plan = plan_with(
+        {
+            "trunks.small": {"pretrain": run, "checkpoints": [500]},
+            "branches": [{"recipes": ["rl"], "at": {"tokens": ["256000"]}}],
+        }
+    )
+    assert {tuple(job.id.split("/")[:2]) for job in plan if job.kind == "grpo"} == {("small", "500")}

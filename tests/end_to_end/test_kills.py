@@ -97,7 +97,7 @@ def kill_one(rng: random.Random, project: Project, submit: subprocess.Popen[str]
 
 
 def disturb(rng: random.Random, project: Project, most: int) -> Counter[str]:
-    """Submit again and again, killing at random moments, `most` times or until all is done; gives who was killed."""
+    """Submit and kill at random moments, `most` times or until all is done; gives who was killed."""
     killed: Counter[str] = Counter()
     said = ""
     for _ in range(MOST_RUNS):

@@ -154,6 +154,36 @@ def test_every_example_is_valid(path: Path) -> None:
     assert schema_lines(schema, path.read_text(encoding="utf-8")) == set()
 
 
+NULLS = """version: 1
+extends: base.yaml
+seed: null
+data:
+  docs:
+    text: null
+    jsonl: docs.jsonl
+    split: null
+tasks:
+  arith: null
+trunks:
+  tiny:
+    pretrain:
+      data: {prose: null}
+      optimizer: null
+recipes:
+  sft: null
+evaluations:
+  arith:
+    on: null
+"""
+
+
+def test_null_deletes_what_a_file_below_says() -> None:
+    assert schema_lines(SCHEMA, NULLS) == set()
+    lines = schema_lines(SCHEMA, NULLS.replace("extends: base.yaml", "experiment: alone"))
+    nulls = {number for number, line in enumerate(NULLS.splitlines(), 1) if "null" in line}
+    assert nulls <= lines
+
+
 def test_the_base_of_the_cases_is_valid() -> None:
     assert schema_lines(SCHEMA, (FOLDER / "base.yaml").read_text(encoding="utf-8")) == set()
 

@@ -102,7 +102,10 @@ def _pins_a_seed(experiment: Experiment, job: Job) -> bool:
     """Whether a job's seed may stand in the spec, and does not follow from that of the experiment."""
     spec = experiment.spec
     trunk = spec.trunks.get(job.id.partition("/")[0]) if job.kind == "pretrain" else None
-    return any(entry.seeds for entry in spec.replicates) or bool(trunk and trunk.pretrain and trunk.pretrain.seed is not None)
+    pretrain = trunk.pretrain if trunk else None
+    return any(entry.seeds for entry in spec.replicates) or (
+        pretrain is not None and pretrain.seed is not None
+    )
 
 
 # Fields of a stage's or evaluation's config that its task says.

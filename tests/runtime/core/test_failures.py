@@ -39,10 +39,9 @@ def test_exceptions_have_classes(error: Exception, kind: str) -> None:
 
 @pytest.mark.parametrize(("cause", "kind"), [(MemoryError(), "out-of-memory"), (KeyError("a"), "data")])
 def test_why_a_persons_code_failed_decides(cause: Exception, kind: str) -> None:
-    try:
-        raise JobFailed("data", "`rows:big` failed after row 3: rows.py:7") from cause
-    except JobFailed as error:
-        assert classify(error) == Failure(kind, "`rows:big` failed after row 3: rows.py:7")
+    error = JobFailed("data", "`rows:big` failed after row 3: rows.py:7")
+    error.__cause__ = cause
+    assert classify(error) == Failure(kind, "`rows:big` failed after row 3: rows.py:7")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_a_record_finds_its_place_on_a_full_disk(tmp_path: Path, monkeypatch: py
     attempt.begin("rl")
     attempt.log.write_text("".join(f"line {number} {'x' * 600}\n" for number in range(20)))
 
-    def full(path: Path, data: object) -> None:
+    def full(path: Path, _: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(attempts, "write_json", full)

@@ -33,7 +33,8 @@ def rows(name):
     torch = sys.modules.get("torch")
     names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
     seen = {key: os.environ.get(key) for key in names}
-    seen |= {"threads": torch.get_num_threads() if torch else None, "forked": "zygote" in sys.modules["__main__"].__spec__.name}
+    seen["threads"] = torch.get_num_threads() if torch else None
+    seen["forked"] = "zygote" in sys.modules["__main__"].__spec__.name
     seen |= {"began": time.time()}
     time.sleep(0.5)
     Path(f"seen-{name}.json").write_text(json.dumps(seen | {"ended": time.time()}))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import exc.runtime.report
-from exc.runtime.report import write_report
+from exc.runtime.report import drawings, write_report
 from exc.runtime.report.axes import Axis, round_ticks, tick_texts, token_axis, token_ticks
 from exc.runtime.report.drawings import drawings_of
 from exc.runtime.report.results import Results, analyse
@@ -122,6 +122,15 @@ def test_a_figure_of_no_measured_cell_is_told(variants: Study) -> None:
     }
     _, notes = drawings_of(analyse(replace(variants_plan, report=report), variants.store))
     assert notes == ["the figure `gains` (recipes rl) has nothing to draw: none of its cells is measured"]
+
+
+def test_a_figure_says_what_it_lacks_where_its_cells_are_measured(variants: Study) -> None:
+    variants_plan = variants.plan()
+    cells = [cell for cell in variants_plan.report["cells"] if cell["evaluation"] == "arithmetic"]
+    report = {**variants_plan.report, "cells": cells, "figures": ["general"]}
+    _, notes = drawings_of(analyse(replace(variants_plan, report=report), variants.store))
+    assert notes == ["the figure `general` has nothing to draw: it needs an evaluation of bits per byte"]
+    assert drawings._NEEDS.keys() == drawings.FIGURES.keys()
 
 
 def test_a_selection_keeps_what_its_differences_are_against(study: Study) -> None:

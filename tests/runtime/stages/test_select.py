@@ -13,7 +13,7 @@ from tests.runtime.harness import Published, make_context
 
 
 def chosen(folder: Path, values: dict[int, float], *, mode: str = "max", metric: str = "pass@1") -> Published:
-    inputs = {}
+    inputs: dict[str, Path] = {}
     for step, value in values.items():
         model, score = folder / f"model-{step}", folder / f"score-{step}"
         model.mkdir(parents=True)
