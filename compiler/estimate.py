@@ -10,7 +10,9 @@ from exc.compiler.build import Draft
 from exc.compiler.identity import TRAINING_KINDS
 from exc.compiler.parameters import UnknownSize, num_parameters
 from exc.compiler.plan import SMOKE
+from exc.compiler.published import FETCH
 
+PUBLISHED_BYTES_PER_PARAMETER = 2  # most weights are published in 16 bits
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
@@ -48,6 +50,8 @@ def estimates(drafts: list[Draft]) -> None:
 def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
     if draft.kind in ("tokenizer", "tokens", "rows", "derive", "rate"):
         return 0  # data has no parameters, even if a model was sampled for it
+    if draft.kind == FETCH:
+        return _published_bytes(draft) // PUBLISHED_BYTES_PER_PARAMETER
     if draft.kind == "pretrain" and draft.config["model"]:
         tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
         vocab_size = int(
@@ -55,6 +59,17 @@ def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft
         )
         return _parameters(draft.config["model"], vocab_size)
     return max((size[need.job] for need in draft.needs), default=0)
+
+
+def _published_bytes(fetch: Draft, suffix: str = ".safetensors") -> int:
+    """The size of what is fetched, as far as it is locked or lies in a folder."""
+    hub = fetch.config.get("hub")
+    files = (
+        [(file["path"], file) for file in fetch.config["files"]]
+        if hub is None
+        else [(file["name"], file) for file in hub["files"]]
+    )
+    return sum(int(file["bytes"]) for name, file in files if name.endswith(suffix))
 
 
 def _count(number: int) -> float:
@@ -78,6 +93,8 @@ def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict
         return _estimate(replace(draft, kind=config["of"], config=config["config"]), 0, by_id)
     if draft.kind in TRAINING_KINDS:
         out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + ADAM_BYTES_PER_PARAMETER)
+    elif draft.kind == FETCH:
+        out["disk_bytes"] = _published_bytes(draft, "")
     elif draft.kind in ("merge", "command"):
         out["disk_bytes"] = parameters * BYTES_PER_PARAMETER
     return {name: value for name, value in out.items() if value}

@@ -7,6 +7,7 @@ put back.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -134,7 +135,8 @@ class Collector:
             except FileNotFoundError:
                 return "it is gone already"
             if regret() and not path.exists():
-                (staging / "gone").rename(path)
+                with contextlib.suppress(OSError):  # made anew since the look
+                    (staging / "gone").rename(path)
                 return "it is needed by now"
             return ""
         finally:

@@ -17,9 +17,7 @@ from exc.runtime.ready import needed_jobs
 from exc.runtime.requests import Cancelled
 from exc.runtime.store import Store
 
-Word = Literal[
-    "done", "running", "failed", "cancelled", "interrupted", "waiting", "blocked", "unneeded"
-]
+Word = Literal["done", "running", "failed", "cancelled", "interrupted", "waiting", "blocked", "unneeded"]
 WORDS: tuple[Word, ...] = get_args(Word)
 
 

@@ -226,7 +226,8 @@ CODES: dict[str, Code] = {
     "ambiguous-cell": Code(
         "not one cell",
         "One thing is read here, and the name of an entry with a matrix does not say which of its cells.",
-        "Inside a cell the name means the cell that agrees on all axes that both have; elsewhere there is no such one.",
+        "Inside a cell the name means the cell that agrees on all axes that both have; "
+        "elsewhere there is no such one.",
         "from: sft   # sft has `matrix: {lr: [1.0e-6, 1.0e-5]}`",
         "Name the cell, such as `sft[lr=1e-06]`, or give this entry a matrix with the same axes.",
     ),
@@ -349,14 +350,17 @@ CODES: dict[str, Code] = {
         "`step: {best: ...}` chooses a snapshot by an evaluation, and no other one looks at other rows.",
         "The best of several noisy numbers is too high: the chosen model looks better there than it is.",
         "from: {recipe: rl, step: {best: {evaluation: gsm8k, metric: pass@1}}}",
-        "Choose on a split of its own, such as `validation`, and report another; or accept it with the reason.",
+        "Choose on a split of its own, such as `validation`, and report another; "
+        "or accept it with the reason.",
     ),
     "train-on-test": Code(
         "measured on what was trained on",
         "An evaluation asks rows of a source that a stage trains on, itself or by way of data made from it.",
         "The result then says how well the rows were learnt by heart.",
-        "data: {rated: {samples: {from: base, task: gsm8k, split: test, ...}}}   # trained on, and `test` measured",
-        "Measure on other rows, or part the source by `where`, or by `drop` and `take`; or accept it with the reason.",
+        "data: {rated: {samples: {from: base, task: gsm8k, split: test, ...}}}   "
+        "# trained on, and `test` measured",
+        "Measure on other rows, or part the source by `where`, or by `drop` and `take`; "
+        "or accept it with the reason.",
     ),
     "relative-data": Code(
         "nobody owns the model",

@@ -51,7 +51,9 @@ class BitsPerByte(Model):
     data: str = Field(description="the data source that holds the text")
     text: str = Field(default="text", description="the column that holds the text")
     limit: Bytes | None = Field(default=None, description="only the first so many bytes of text")
-    sequence_length: PositiveInt | None = Field(default=None, description="window; by default the trunk's, of a published model 1024")
+    sequence_length: PositiveInt | None = Field(
+        default=None, description="window; by default the trunk's, of a published model 1024"
+    )
 
 
 class Evaluation(Model):

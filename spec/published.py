@@ -36,11 +36,15 @@ class HubRun(HubModel):
     """A model on the hub as a trunk of one checkpoint."""
 
     step: PositiveInt = Field(default=1, description="the step that it stands at, where that is known")
-    tokens: Tokens | None = Field(default=None, description="the tokens that it has seen, where that is known")
+    tokens: Tokens | None = Field(
+        default=None, description="the tokens that it has seen, where that is known"
+    )
 
 
 class FolderRun(FolderModel):
     """A model in a folder as a trunk of one checkpoint."""
 
     step: PositiveInt = Field(default=1, description="the step that it stands at, where that is known")
-    tokens: Tokens | None = Field(default=None, description="the tokens that it has seen, where that is known")
+    tokens: Tokens | None = Field(
+        default=None, description="the tokens that it has seen, where that is known"
+    )

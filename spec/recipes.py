@@ -149,7 +149,9 @@ class Stage(Model):
     pretrain: PretrainStage | None = Field(default=None, description="more pre-training")
     merge: Merge | None = Field(default=None, description="a mean of models")
     command: Command | None = Field(default=None, description="your own")
-    hub: HubModel | None = Field(default=None, description="a model that others published: nothing is trained")
+    hub: HubModel | None = Field(
+        default=None, description="a model that others published: nothing is trained"
+    )
     folder: FolderModel | None = Field(default=None, description="a model in a folder: nothing is trained")
 
     @property

@@ -25,7 +25,9 @@ def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
         {
             "data": _each(_data),
             "tasks": _each(_task),
-            "trunks": _each(_keys(**{"from": reference, "checkpoints": schedule, "hub": _hub, "folder": _folder})),
+            "trunks": _each(
+                _keys(**{"from": reference, "checkpoints": schedule, "hub": _hub, "folder": _folder})
+            ),
             "recipes": lambda node: _recipes(node, diagnostics),
             "branches": _items(_keys(at=schedule)),
             "replicates": _replicates,

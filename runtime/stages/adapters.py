@@ -36,12 +36,13 @@ def check_targets(model: Any, lora: Mapping[str, Any] | None) -> None:
     if lora is None or isinstance(lora["target_modules"], str):
         return
     import torch
+    from transformers.pytorch_utils import Conv1D  # the linear layer of GPT-2
 
     output = model.get_output_embeddings()
     layers = {
         name.rpartition(".")[2]
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not output
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not output
     }
     for target in lora["target_modules"]:
         if target.rpartition(".")[2] not in layers:

@@ -97,3 +97,10 @@ def test_what_is_not_locked_is_said_in_the_plan() -> None:
     said: dict[str, Any] = summary(plan)
     assert said["unlocked"] == unlocked(plan)
     assert unlocked(plan_of()) == []
+
+
+def test_what_is_fetched_is_counted_by_what_is_locked() -> None:
+    plan = plan_of()
+    assert plan.job("qwen/fetch").estimate["disk_bytes"] == 100
+    assert plan.job("stem/pretrain/500").estimate["flops"] == 6 * 50 * 500 * 8192
+    assert "disk_bytes" not in plan_of(lock={}).job("qwen/fetch").estimate

@@ -19,7 +19,8 @@ def schema_lines(schema: dict[str, Any], text: str) -> set[int]:
     root = parse(text, "experiment.yaml", Diagnostics())
     assert root is not None
     lines: set[int] = set()
-    for error in Draft7Validator(schema).iter_errors(plain(root)):
+    instance: Any = plain(root)
+    for error in Draft7Validator(schema).iter_errors(instance):
         for leaf in _leaves(error):
             lines |= set(_lines(root, leaf))
     return lines
@@ -53,8 +54,9 @@ def _lines(root: Node, error: ValidationError) -> Iterator[int]:
         yield from (span_at(root, (*path, key), key=True).line for key in keys)
         return
     if error.validator == "additionalProperties" and error.validator_value is False:
-        known = error.schema.get("properties", {})
-        for key in error.instance:
+        instance: Any = error.instance
+        known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+        for key in instance:
             if key not in known:
                 yield span_at(root, (*path, key), key=True).line
         return

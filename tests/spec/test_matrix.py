@@ -184,7 +184,9 @@ def test_one_is_read_that_agrees_with_the_reader(sweep: LoadResult) -> None:
     spec = sweep.experiment.spec
     assert spec.tasks["sums[part=two]"].splits["train"].data == "problems[part=two]"
     assert spec.tasks["sums[part=two]"].splits["test"].data == "problems[part=one]"
-    assert list(spec.trunks["tiny[peak=0.001]"].pretrain.data) == ["docs", "problems[part=two]"]
+    pretrain = spec.trunks["tiny[peak=0.001]"].pretrain
+    assert pretrain is not None
+    assert list(pretrain.data) == ["docs", "problems[part=two]"]
     (stage,) = spec.recipes["next[lr=4e-05,part=one,rate=2]"]
     assert stage.from_ is not None
     assert stage.from_.recipe == "sft[part=one,lr=4e-05,num=10]"

@@ -102,10 +102,8 @@ def _pins_a_seed(experiment: Experiment, job: Job) -> bool:
     """Whether a job's seed may stand in the spec, and does not follow from that of the experiment."""
     spec = experiment.spec
     trunk = spec.trunks.get(job.id.partition("/")[0]) if job.kind == "pretrain" else None
-    pretrain = trunk.pretrain if trunk else None
-    return any(entry.seeds for entry in spec.replicates) or (
-        pretrain is not None and pretrain.seed is not None
-    )
+    own = trunk.pretrain.seed if trunk and trunk.pretrain else None
+    return any(entry.seeds for entry in spec.replicates) or own is not None
 
 
 # Fields of a stage's or evaluation's config that its task says.

@@ -46,7 +46,12 @@ def looking(root: Path, name: str, **resources: int) -> Job:
     """A tokenizer whose data source writes down what its process sees."""
     source = {"name": name, "kind": "python", "target": "look:rows", "args": {"name": name}, "files": []}
     source["code"] = code_digest(root, "look:rows")
-    config: dict[str, Any] = {"algorithm": "bpe", "vocab_size": 280, "split_digits": True, "sources": [source]}
+    config: dict[str, Any] = {
+        "algorithm": "bpe",
+        "vocab_size": 280,
+        "split_digits": True,
+        "sources": [source],
+    }
     config["max_bytes"] = 1 << 20
     return Job(name, "tokenizer", f"look-{name}", digest(name), config, resources={"cpus": 1, **resources})
 
