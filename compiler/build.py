@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
+from exc.compiler.canonical import holds_horizon
 from exc.compiler.identity import (
     TRAINING_KINDS,
     encoded_fields,
-    holds_horizon,
     identity_of,
     step_identity,
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from posixpath import normpath
 
-from exc.compiler.data_graph import samples_under, splits_of
+from exc.compiler.data_graph import splits_of
 from exc.compiler.data_readers import Reading, evaluation_readings, readings
+from exc.compiler.facts import Facts
 from exc.compiler.scope import Scope
 from exc.spec.data import Condition, Data, JsonScalar
 from exc.spec.experiment import Spec
@@ -15,22 +17,34 @@ from exc.spec.recipes import Dpo, Grpo, Sft
 TRAIN = "train"  # a split whose evaluation is plainly one of what was trained on
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
-    """Rows of a source as it is written down: from `start` to `stop` (None: the end), under `conditions`."""
+# What rows are counted in: those of the files, or what conditions left of a range of those.
+View = tuple[object, ...]
 
-    name: str
-    origin: frozenset[str]  # files, or a callable with its arguments
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows of a view from `start` to `stop` (None: the end)."""
+
+    view: View
     start: int = 0
     stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Rows of a source as it is written down: those in all of the ranges, under all of the conditions."""
+
+    name: str
+    origin: frozenset[str]  # digests of files, or a callable with its arguments
+    ranges: tuple[Range, ...]  # the last is of what is counted now
     conditions: tuple[tuple[str, Condition], ...] = ()
-    is_counted: bool = field(default=True, compare=False)  # whether rows are still counted as in the source
+    is_counted: bool = field(default=True, compare=False)  # whether the rows are still those of that view
     is_named: bool = field(default=True, compare=False)  # whether columns are still those of the source
 
 
 def check_contamination(scope: Scope) -> None:
     spec = scope.spec
-    trained = [(reading, _roots_of(spec, reading)) for reading in readings(spec) if _trains(spec, reading)]
+    trained = [(each, _roots_of(scope, each)) for each in readings(spec) if _trains(each)]
     plain = _trained_splits(spec)
     for name, evaluation in spec.evaluations.items():
         asked = evaluation.pass_at_k
@@ -39,7 +53,7 @@ def check_contamination(scope: Scope) -> None:
         problems = next(evaluation_readings(spec, name, evaluation), None)
         if problems is None:
             continue
-        measured = _roots_of(spec, problems)
+        measured = [_cut(root, 0, asked.limit) for root in _roots_of(scope, problems)]
         found = next((pair for pair in trained if _overlap(pair[1], measured)), None)
         if found is not None:
             source = next(root.name for root in measured if _overlap(found[1], [root]))
@@ -53,11 +67,8 @@ def check_contamination(scope: Scope) -> None:
             scope.warning("train-on-test", message, ("evaluations", name), hint)
 
 
-def _trains(spec: Spec, reading: Reading) -> bool:
-    """Of trunks, what was sampled for their mixture: texts about a task are not the task."""
-    if reading.place is not None:
-        return True
-    return reading.path[0] == "trunks" and any(samples_under(spec, reading.name))
+def _trains(reading: Reading) -> bool:
+    return reading.place is not None or reading.path[0] == "trunks"
 
 
 def _trained_splits(spec: Spec) -> set[tuple[str, str]]:
@@ -65,49 +76,71 @@ def _trained_splits(spec: Spec) -> set[tuple[str, str]]:
     return {(body.task, body.split) for body in bodies if isinstance(body, Sft | Grpo | Dpo)}
 
 
-def _roots_of(spec: Spec, reading: Reading) -> list[Root]:
+def _roots_of(scope: Scope, reading: Reading) -> list[Root]:
     limit = reading.split.limit if reading.split is not None else None
-    return [_cut(root, 0, limit) for root in _roots(spec, reading.name, ())]
+    return [_cut(root, 0, limit) for root in _roots(scope, reading.name, ())]
 
 
-def _roots(spec: Spec, name: str, above: tuple[str, ...]) -> Iterator[Root]:
+def _roots(scope: Scope, name: str, above: tuple[str, ...]) -> Iterator[Root]:
     """The sources that rows of a source come from, and which of their rows."""
-    data = spec.data.get(name)
+    data = scope.spec.data.get(name)
     if data is None or name in above:
         return
-    for root in _read(spec, name, data, (*above, name)):
-        found = root
-        if data.where:
-            conditions = (*found.conditions, *(data.where.items() if found.is_named else ()))
-            found = replace(found, conditions=conditions, is_counted=False)
+    for root in _read(scope, name, data, (*above, name)):
+        found = _filtered(root, data.where) if data.where else root
         if data.group_by is not None:
             found = replace(found, is_counted=False, is_named=False)
         found = _cut(found, data.drop, data.take)
         yield replace(found, is_named=False, is_counted=False) if data.pairs is not None else found
 
 
-def _read(spec: Spec, name: str, data: Data, above: tuple[str, ...]) -> Iterator[Root]:
+def _read(scope: Scope, name: str, data: Data, above: tuple[str, ...]) -> Iterator[Root]:
     if data.data is not None:
-        yield from _roots(spec, data.data, above)
+        yield from _roots(scope, data.data, above)
     elif data.samples is not None:
-        for split, key in splits_of(spec, data.samples):
-            for root in _roots(spec, split.data, above) if key == "task" else ():
+        for split, key in splits_of(scope.spec, data.samples):
+            for root in _roots(scope, split.data, above) if key == "task" else ():
                 asked = _cut(_cut(root, 0, split.limit), 0, data.samples.limit)
                 yield replace(asked, is_named=False)
-    elif data.python is not None:
-        yield Root(name, frozenset([f"{data.python} {sorted(data.args.items())}"]))
     else:
-        written = getattr(data, data.kind)
-        yield Root(name, frozenset(written if isinstance(written, tuple) else [f"{data.kind} {written}"]))
+        origin = _origin(scope.facts, data)
+        yield Root(name, frozenset(origin), (Range((data.kind, data.split, *origin)),))
+
+
+def _origin(facts: Facts, data: Data) -> list[str]:
+    """What tells the rows of a source from others: equal files are the same ones, wherever they lie."""
+    if data.python is not None:
+        return [f"{data.python} {sorted(data.args.items())}"]
+    if data.hub is not None:
+        locked = facts.hub.get(data.hub.key)
+        names = [(file.name, file.sha256) for file in locked.files] if locked is not None else [("", "")]
+        return [digest or f"{data.hub.key} {name}" for name, digest in names]
+    found: dict[str, None] = {}
+    for pattern in getattr(data, data.kind):
+        files = facts.files.get(pattern)
+        found |= dict.fromkeys([normpath(pattern)] if files is None else [file.sha256 for file in files])
+    return list(found)
+
+
+def _filtered(root: Root, where: dict[str, Condition]) -> Root:
+    """The rows under conditions, which from here on are counted anew."""
+    if not root.is_named:  # a model may have filled these columns, another one for every reader
+        return replace(root, is_counted=False)
+    conditions = (*root.conditions, *where.items())
+    if not root.is_counted:
+        return replace(root, conditions=conditions)
+    view = (root.ranges[-1], *sorted((column, repr(condition)) for column, condition in where.items()))
+    return replace(root, conditions=conditions, ranges=(*root.ranges, Range(view)))
 
 
 def _cut(root: Root, drop: int, take: int | None) -> Root:
-    """The root behind `drop` rows and `take` rows long, where rows are still counted as in the source."""
+    """The root behind `drop` rows and `take` rows long, where its rows are still counted."""
     if not root.is_counted:
         return root
-    start = root.start + drop
-    stops = [stop for stop in (root.stop, None if take is None else start + take) if stop is not None]
-    return replace(root, start=start, stop=min(stops, default=None))
+    *outer, last = root.ranges
+    start = last.start + drop
+    stops = [stop for stop in (last.stop, None if take is None else start + take) if stop is not None]
+    return replace(root, ranges=(*outer, replace(last, start=start, stop=min(stops, default=None))))
 
 
 def _overlap(some: list[Root], others: list[Root]) -> bool:
@@ -117,15 +150,15 @@ def _overlap(some: list[Root], others: list[Root]) -> bool:
 def _share(a: Root, b: Root) -> bool:
     if not a.origin & b.origin:
         return False
-    if a.origin == b.origin and not (_begins_before_end(a, b) and _begins_before_end(b, a)):
+    if any(one.view == two.view and _are_apart(one, two) for one in a.ranges for two in b.ranges):
         return False
     return not any(
         name == other and _exclude(one, two) for name, one in a.conditions for other, two in b.conditions
     )
 
 
-def _begins_before_end(a: Root, b: Root) -> bool:
-    return b.stop is None or a.start < b.stop
+def _are_apart(a: Range, b: Range) -> bool:
+    return any(one.stop is not None and two.start >= one.stop for one, two in ((a, b), (b, a)))
 
 
 def _exclude(a: Condition, b: Condition) -> bool:

@@ -11,13 +11,28 @@ A training job has a computation hash, and each kept step is an artifact of its 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from exc.spec.args import identity_args, stage_version
+from exc.compiler.canonical import (
+    Form,
+    args_form,
+    encode,
+    files_form,
+    horizon_form,
+    hub_form,
+    judged_form,
+    lora_form,
+    pretrain_lr_form,
+    source_form,
+    sources_form,
+    verifier_form,
+    where_form,
+)
+from exc.spec.args import stage_version
 
 ALWAYS = object()  # no default: the field is always part of identity
 
@@ -30,103 +45,7 @@ class KindIdentity:
 
     version: int
     fields: Mapping[str, Any]
-    canonical: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]]
-
-
-def _source(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    if source["kind"] == "job":  # its identity is among the inputs
-        return {"job": source["role"]}
-    if source["kind"] == "python":
-        function = source["target"].partition(":")[2]
-        out: dict[str, Any] = {"python": function, "code": source["code"], "args": source["args"]}
-        return out | ({"files": [file["sha256"] for file in source["files"]]} if source["files"] else {})
-    out = {source["kind"]: [file["sha256"] for file in source["files"]]}
-    if source["kind"] == "text":
-        out["split"] = source["split"]
-    return out
-
-
-def _sources(sources: list[Mapping[str, Any]], config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [_source(source, config) for source in sources]
-
-
-def _where(where: Mapping[str, Mapping[str, Any]], _: Mapping[str, Any]) -> dict[str, Any]:
-    """Conditions by column. Equal values count once, in any order, and 1.0 is 1."""
-    return {
-        column: {
-            word: _distinct(value) if isinstance(value, list | tuple) else _number(value)
-            for word, value in condition.items()
-        }
-        for column, condition in where.items()
-    }
-
-
-def _distinct(values: Iterable[Any]) -> list[Any]:
-    found = {_canonical(value): value for value in map(_number, values)}
-    return [found[key] for key in sorted(found)]
-
-
-def _number(value: Any) -> Any:
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
-    return int(value) if is_whole else value
-
-
-def _files(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[list[str]]:
-    return [[file["path"].rsplit("/", 1)[-1], file["sha256"]] for file in files]
-
-
-def _hub(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    """A repository at its commit. The revision counts only as long as nobody knows what it means."""
-    part = {"part": hub["part"]} if "part" in hub else {}
-    if hub["commit"] is None:
-        return {"repo": hub["repo"], "revision": hub["revision"], **part}
-    return {"repo": hub["repo"], "commit": hub["commit"], **part}
-
-
-def _verifier(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    if verifier["kind"] == "python":
-        return {"python": verifier["target"].partition(":")[2], "code": verifier["code"]}
-    return {"kind": verifier["kind"]}
-
-
-def lr_until(lr: Mapping[str, Any], step: int) -> dict[str, Any]:
-    """The learning-rate function on the steps up to `step`, and nothing of what comes after it."""
-    out: dict[str, Any] = {"peak": lr["peak"], "warmup_steps": lr["warmup_steps"]}
-    decay_start = lr["total_steps"] - lr["decay_steps"]
-    if lr["shape"] == "constant" or (lr["shape"] == "wsd" and step <= decay_start):
-        return {"shape": "constant", **out}
-    out |= {"shape": lr["shape"], "total_steps": lr["total_steps"], "floor": lr["floor"]}
-    if lr["shape"] == "wsd":
-        out["decay_steps"] = lr["decay_steps"]
-    return out
-
-
-def _sft_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    return identity_args("sft", args)
-
-
-def _grpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    return identity_args("grpo", args)
-
-
-def _dpo_args(args: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    return identity_args("dpo", args)
-
-
-def holds_horizon(args: Mapping[str, Any]) -> bool:
-    """Whether the learning rate at a step depends on how long the stage will run."""
-    if args["lr_scheduler_type"] == "constant_with_warmup":
-        warmup: float = args["warmup_steps"]
-        return 0 < warmup < 1  # such a warm-up is a share of the run
-    return bool(args["lr_scheduler_type"] != "constant")
-
-
-def _horizon(value: int, config: Mapping[str, Any]) -> int | None:
-    return value if holds_horizon(config["args"]) else None
-
-
-def _pretrain_lr(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    return lr_until(lr, config.get("start_step", 0) + config["step"])
+    canonical: Mapping[str, Form]
 
 
 # Of a class, what its smoke run does not try: which random numbers are drawn, and how large a step is.
@@ -154,11 +73,6 @@ def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[s
     return out
 
 
-def _judged(judging: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    """How samples are judged, of a smoke run that draws some."""
-    return {**judging, "verifier": _verifier(judging["verifier"], {})}
-
-
 # What takes longer is not verified: seconds. Never change this default.
 _TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
 
@@ -173,19 +87,19 @@ FIELDS: Mapping[str, KindIdentity] = {
             "sources": (),
             "files": (),
         },
-        {"sources": _sources, "files": _files},
+        {"sources": sources_form, "files": files_form},
     ),
-    "rows": KindIdentity(1, {"source": ALWAYS, "columns": ALWAYS, "limit": None}, {"source": _source}),
-    "tokens": KindIdentity(1, {"source": ALWAYS, "text": "text"}, {"source": _source}),
+    "rows": KindIdentity(1, {"source": ALWAYS, "columns": ALWAYS, "limit": None}, {"source": source_form}),
+    "tokens": KindIdentity(1, {"source": ALWAYS, "text": "text"}, {"source": source_form}),
     "derive": KindIdentity(
         1,
         {"source": ALWAYS, "where": {}, "group_by": None, "drop": 0, "take": None, "pairs": None},
-        {"source": _source, "where": _where},
+        {"source": source_form, "where": where_form},
     ),
     "rate": KindIdentity(
         1,
         {"verifier": ALWAYS, "num_samples": ALWAYS, "max_unverifiable": ALWAYS, **_TIMEOUT},
-        {"verifier": _verifier},
+        {"verifier": verifier_form},
     ),
     "pretrain": KindIdentity(
         1,
@@ -202,7 +116,7 @@ FIELDS: Mapping[str, KindIdentity] = {
             "start_row": 0,
             "data_seed": None,
         },
-        {"lr": _pretrain_lr},
+        {"lr": pretrain_lr_form},
     ),
     "sft": KindIdentity(
         stage_version("sft"),
@@ -215,7 +129,7 @@ FIELDS: Mapping[str, KindIdentity] = {
             "lora": None,
             "seed": ALWAYS,
         },
-        {"args": _sft_args, "max_steps": _horizon},
+        {"args": args_form("sft"), "lora": lora_form, "max_steps": horizon_form},
     ),
     "dpo": KindIdentity(
         stage_version("dpo"),
@@ -227,7 +141,7 @@ FIELDS: Mapping[str, KindIdentity] = {
             "lora": None,
             "seed": ALWAYS,
         },
-        {"args": _dpo_args, "max_steps": _horizon},
+        {"args": args_form("dpo"), "lora": lora_form, "max_steps": horizon_form},
     ),
     "grpo": KindIdentity(
         stage_version("grpo"),
@@ -245,17 +159,22 @@ FIELDS: Mapping[str, KindIdentity] = {
             "lora": None,
             "seed": ALWAYS,
         },
-        {"args": _grpo_args, "verifier": _verifier, "rollouts": _horizon},
+        {
+            "args": args_form("grpo"),
+            "lora": lora_form,
+            "verifier": verifier_form,
+            "rollouts": horizon_form,
+        },
     ),
     "merge": KindIdentity(1, {"method": ALWAYS, "weights": ALWAYS}, {}),
     "fetch": KindIdentity(
         1,
         {"hub": None, "files": ()},
-        {"hub": _hub, "files": _files},
+        {"hub": hub_form, "files": files_form},
     ),
     "select": KindIdentity(1, {"metric": ALWAYS, "mode": ALWAYS}, {}),
     "command": KindIdentity(
-        1, {"run": ALWAYS, "files": (), "leaves": "model", "seed": ALWAYS}, {"files": _files}
+        1, {"run": ALWAYS, "files": (), "leaves": "model", "seed": ALWAYS}, {"files": files_form}
     ),
     "sample": KindIdentity(
         1,
@@ -283,18 +202,18 @@ FIELDS: Mapping[str, KindIdentity] = {
             "max_unverifiable": ALWAYS,
             **_TIMEOUT,
         },
-        {"verifier": _verifier},
+        {"verifier": verifier_form},
     ),
     "bits_per_byte": KindIdentity(
         1,
         {"source": ALWAYS, "text": "text", "sequence_length": ALWAYS, "limit_bytes": None},
-        {"source": _source},
+        {"source": source_form},
     ),
     # The shape is that of the model, never its weights: one run stands for all checkpoints.
     "smoke": KindIdentity(
         1,
         {"of": ALWAYS, "config": ALWAYS, "shape": ALWAYS, "gpus": 0, "judged": None},
-        {"config": _smoke_config, "judged": _judged},
+        {"config": _smoke_config, "judged": judged_form},
     ),
 }
 
@@ -320,7 +239,7 @@ def job_identity(kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any]
 
 def encoded_fields(kind: str, config: Mapping[str, Any]) -> orjson.Fragment:
     """`identity_fields` as they are hashed: jobs that share a config need them once."""
-    return orjson.Fragment(_canonical(identity_fields(kind, config)))
+    return orjson.Fragment(encode(identity_fields(kind, config)))
 
 
 def identity_of(kind: str, fields: orjson.Fragment, inputs: Mapping[str, Any]) -> str:
@@ -336,20 +255,16 @@ def step_identity(computation: str, step: int) -> str:
 
 def source_digest(source: Mapping[str, Any]) -> str:
     """The digest of what a data source says, blind to its name and where its files lie."""
-    return _digest("source", _source(source, {}))
+    return _digest("source", source_form(source, {}))
 
 
 def digest_of_all(values: Iterable[Any]) -> str:
     """The sha256 of plain values in canonical form, one a line, for plans and others compared as a whole."""
     digest = hashlib.sha256(b"exc:values:1:")
     for value in values:
-        digest.update(_canonical(value) + b"\n")
+        digest.update(encode(value) + b"\n")
     return digest.hexdigest()
 
 
 def _digest(tag: str, value: Any) -> str:
-    return hashlib.sha256(b"exc:" + tag.encode() + b":1:" + _canonical(value)).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(b"exc:" + tag.encode() + b":1:" + encode(value)).hexdigest()

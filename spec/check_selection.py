@@ -129,7 +129,7 @@ def _settings() -> list[str]:
     """What two models of a contrast may differ in: settings of evaluations, of stages, and of `args`."""
     models = (PassAtK, BitsPerByte, Sft, Grpo, Dpo, Merge, Command)
     own = [key for model in models for key in keys_of(model) if key != "args"]
-    return list(dict.fromkeys([*own, *trl_fields("sft"), *trl_fields("grpo")]))
+    return list(dict.fromkeys([*own, *trl_fields("sft"), *trl_fields("grpo"), *trl_fields("dpo")]))
 
 
 def _check_accept(ctx: Context) -> None:

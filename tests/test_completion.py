@@ -73,7 +73,7 @@ def test_every_argument_has_a_kind() -> None:
     plain = {"AGE", "ID", "N", "S", "STEP", "TEXT"}
     from exc import cli
 
-    parser = cli._parser()
+    parser = cli.make_parser()
     [subparsers] = [action for action in parser._actions if action.dest == "command"]
     assert isinstance(subparsers.choices, dict)
     metavars = {

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exc.cli import _parser
+from exc.cli import make_parser
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 
@@ -36,7 +36,9 @@ alone. `--json` is there wherever a program may want to read.
 
 def page() -> str:
     """The whole page."""
-    commands = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    commands = next(
+        action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
     return "\n".join([INTRODUCTION, *(_section(name, parser) for name, parser in commands.choices.items())])
 
 

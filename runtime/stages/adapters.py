@@ -50,6 +50,20 @@ def check_targets(model: Any, lora: Mapping[str, Any] | None) -> None:
             raise JobFailed("config", f"`lora`: the model has no layer `{target}` (it has: {known})")
 
 
+def check_mergeable(model: Any) -> None:
+    """Raise JobFailed("config") if adapters sit on what cannot be merged, such as stacked experts."""
+    from peft.tuners.lora.layer import ParamWrapper
+
+    stacked = (name for name, module in model.named_modules() if isinstance(module, ParamWrapper))
+    layers = {name.rpartition(".")[2] for name in stacked} - {"base_layer"}  # one wraps the other
+    if layers:
+        raise JobFailed(
+            "config",
+            f"`lora`: adapters cannot be merged into this model's {', '.join(sorted(layers))}, which hold no "
+            "linear layers; name others, such as `target_modules: [q_proj, k_proj, v_proj, o_proj]`",
+        )
+
+
 def has_adapters(model: Any) -> bool:
     return hasattr(model, "peft_config")
 
@@ -94,9 +108,10 @@ def write_adapter(model: Any, folder: Path) -> None:
     folder.mkdir()
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config["default"]
-    before = config.base_model_name_or_path, config.inference_mode
+    before = config.base_model_name_or_path, config.inference_mode, config.target_modules
     config.base_model_name_or_path, config.inference_mode = None, True
+    config.target_modules = sorted(config.target_modules)  # of a set each process has an order of its own
     try:
         config.save_pretrained(str(folder))
     finally:
-        config.base_model_name_or_path, config.inference_mode = before
+        config.base_model_name_or_path, config.inference_mode, config.target_modules = before

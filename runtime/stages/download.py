@@ -1,4 +1,7 @@
-"""Fetch files of one commit of a repository to a folder: `python -m ... KIND REPO COMMIT FOLDER FILE...`."""
+"""Fetch files of one commit of a repository into a folder.
+
+`python -m ... PARENT KIND REPO COMMIT FOLDER FILE...`: PARENT is the job's process, with which it ends.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from exc.runtime.stages.child import end_with
 
 
 def download(kind: str, repo: str, commit: str, folder: Path, files: Sequence[str]) -> None:
@@ -18,7 +23,9 @@ def download(kind: str, repo: str, commit: str, folder: Path, files: Sequence[st
 
 
 def main(arguments: Sequence[str]) -> int:
-    kind, repo, commit, folder, *files = arguments
+    parent, kind, repo, commit, folder, *files = arguments
+    if not end_with(int(parent)):
+        return 1
     try:
         download(kind, repo, commit, Path(folder), files)
     except Exception as error:  # its kinds are many, and all end in one line for the job's log

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import JobContext, JobFailed, Stopped
+from exc.runtime.failures import class_in_words, unexplained
 from exc.runtime.files import digest_file
 from exc.runtime.stages.derive import encode_record
 from exc.runtime.stages.model_folder import BadModel, read_config, read_tensors
@@ -26,7 +27,8 @@ def run(ctx: JobContext) -> None:
     """Publish a model's files under `model`, or a data set's rows. Nothing is fetched twice.
 
     Raises JobFailed("config") for what is no model or was never locked, JobFailed("data") for files that are
-    not what was planned, and JobFailed("node") where the hub cannot be reached.
+    not what was planned, JobFailed("node") where the hub cannot be reached, and JobFailed("disk") or
+    JobFailed("out-of-memory") where that is what kept the files from coming.
     """
     ctx.work.mkdir(parents=True, exist_ok=True)
     folder = ctx.work / "fetched"
@@ -45,7 +47,7 @@ def run(ctx: JobContext) -> None:
 
 def _publish_rows(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
     """Publish the rows of Parquet files as other data that jobs make: a JSON object a line."""
-    files = [{"path": file["name"], **file} for file in hub["files"]]
+    files = [{"path": file["name"]} for file in hub["files"]]  # which were checked as they came
     records = read_source({"name": hub["repo"], "kind": "parquet", "files": files}, folder)
     scratch, count = ctx.work / ROWS_FILE, 0
     with scratch.open("wb") as out:
@@ -99,24 +101,29 @@ def _download(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
         raise JobFailed("config", f"{hub['repo']} was never locked; run `exc lock` and `exc compile`")
     names = [file["name"] for file in hub["files"]]
     kind = "dataset" if "part" in hub else "model"
-    command = [sys.executable, "-m", "exc.runtime.stages.download", kind, hub["repo"], hub["commit"]]
+    command = [sys.executable, "-m", "exc.runtime.stages.download", str(os.getpid()), kind, hub["repo"]]
     environment = {**os.environ, **_ONLINE}
     process = subprocess.Popen(
-        [*command, str(folder), *names], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, hub["commit"], str(folder), *names], env=environment, stderr=subprocess.PIPE, text=True
     )
     total = sum(file["bytes"] for file in hub["files"])
+    errors = None
     try:
-        while process.poll() is None:
+        while errors is None:
             if ctx.should_stop():
                 raise Stopped
-            time.sleep(_POLL_S)
+            with suppress(subprocess.TimeoutExpired):
+                errors = process.communicate(timeout=_POLL_S)[1]
     finally:
-        if process.poll() is None:
+        if errors is None:
             process.kill()
-        _, errors = process.communicate()
+            process.communicate()
     if process.returncode:
-        reason = errors.strip().rsplit("\n", 1)[-1]
-        raise JobFailed("node", f"{hub['repo']} could not be fetched: {reason}")
+        if ctx.should_stop():
+            raise Stopped  # what its whole process group was asked, too
+        said = errors.strip() or unexplained(process.returncode, None).message
+        reason = said.rsplit("\n", 1)[-1]
+        raise JobFailed(class_in_words(reason) or "node", f"{hub['repo']} could not be fetched: {reason}")
     ctx.emit("progress", step=total, total=total)
 
 
@@ -124,4 +131,5 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
     if not path.is_file():
         raise JobFailed("data", f"{path.name} did not come with the model")
     if path.stat().st_size != file["bytes"] or (file["sha256"] and digest_file(path) != file["sha256"]):
+        path.unlink()  # or it would be taken for fetched
         raise JobFailed("data", f"{path.name} is not the file that was planned: its content differs")

@@ -7,7 +7,6 @@ C, which waits for no lock of Python's.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
 import pickle
@@ -18,29 +17,28 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exc.runtime.context import JobFailed
+from exc.runtime.stages.child import end_with
 from exc.runtime.stages.prompts import Row
 
 LENGTH = struct.Struct("<Q")  # before each message: its bytes
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
     target, root, parent, requests, answers, traces = sys.argv[1:]
-    if not _ends_with(int(parent)):
+    if not end_with(int(parent)):
         return 1
+    _heed_no_request_to_end()
     faulthandler.register(signal.SIGUSR1, os.fdopen(int(traces), "wb"), all_threads=False)
     with os.fdopen(int(requests), "rb") as reader, os.fdopen(int(answers), "wb", buffering=0) as writer:
         _serve(target, Path(root), reader, writer)
     return 0
 
 
-def _ends_with(parent: int) -> bool:
-    """End when the job ends, however it does; and not before, whatever its process group is asked to do."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _heed_no_request_to_end() -> None:
+    """The job ends its verifier; what its process group is asked to do does not."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
         # A function, not SIG_IGN, which what the verifier starts would inherit.
         signal.signal(number, lambda _number, _frame: None)
-    return os.getppid() == parent  # it may have ended before it could be followed
 
 
 def _serve(target: str, root: Path, reader: BinaryIO, writer: BinaryIO) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
-from exc.runtime.stages.adapters import ADAPTER, has_adapters, write_adapter
+from exc.runtime.stages.adapters import ADAPTER, check_mergeable, has_adapters, write_adapter
 from exc.runtime.stages.states import (
     PROGRESS,
     WEIGHTS,
@@ -276,6 +276,8 @@ def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     Raises Stopped if the job was asked to stop, after saving, and JobFailed if memory runs out.
     """
     trainer.attach(run)
+    if has_adapters(trainer.model):
+        check_mergeable(trainer.model)
     if state is not None:
         if state.step in run.ctx.kept:
             load_weights(trainer.accelerator.unwrap_model(trainer.model), state.folder)

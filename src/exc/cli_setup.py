@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+
+from exc.cli_arguments import Command
 
 SHELLS = ("bash", "zsh", "fish")
 
 
-def add_setup_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+def add_setup_commands(command: Command) -> None:
     """Add them to the parser; `command` makes a sub-command from its name and one line of help."""
     init = command("init", "write a small study that works, to start from")
     init.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="by default, this one")

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Protocol
 
-
-class Command(Protocol):
-    """Adds a command of a name and a sentence about it."""
-
-    def __call__(self, name: str, text: str, /) -> argparse.ArgumentParser: ...
+from exc.cli_arguments import Command, add_json, count
 
 
 def add_store_commands(command: Command) -> None:
@@ -70,7 +65,7 @@ def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-attempts",
         metavar="N",
-        type=_count,
+        type=count,
         default=1,
         help="newest attempts to keep of a job that no plan has (default: 1)",
     )
@@ -82,13 +77,7 @@ def _gc(parser: argparse.ArgumentParser) -> None:
         metavar="PLAN",
         help="let go of a plan: its folder, its experiment, or its digest's start",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not {text!r}")
-    return int(text)
+    add_json(parser)
 
 
 def age_s(text: str) -> float:

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exc.compiler import identity
+from exc.compiler.canonical import lr_until
 from exc.compiler.identity import (
     ALWAYS,
     FIELDS,
     KindIdentity,
     identity_fields,
     job_identity,
-    lr_until,
     step_identity,
 )
 from exc.compiler.plan import Plan

@@ -47,7 +47,7 @@ def commands() -> list[Command]:
     """Every command of the parser, in its order."""
     from exc import cli
 
-    parser = cli._parser()
+    parser = cli.make_parser()
     [subparsers] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     helps = {choice.dest: choice.help or "" for choice in subparsers._choices_actions}
     return [_command(name, helps[name], sub) for name, sub in subparsers.choices.items() if name in helps]
