@@ -89,11 +89,11 @@ def measure(examples: Path, scratch: Path, say: Callable[[str], None] = print) -
     )
     return Part(
         "The fork server on the quickstart",
-        "The quickstart at 200 steps and two checkpoints, under `exc submit --slots 1`, both ways in turn. "
-        "*Between two jobs*: from the last event of a job to the first of the next one. *To the first result*: "
-        "to its first progress or artifact, imports, loading and its first step included. *Memory of a job to "
-        "itself*: the largest unique set of its process, looked at ten times a second; what a forked job shares "
-        "with the server is not counted.",
+        "The quickstart at 200 steps and two checkpoints, under `exc submit --slots 1`, both ways in "
+        "turn. *Between two jobs*: from the last event of a job to the first of the next one. *To the "
+        "first result*: to its first progress or artifact, imports, loading and its first step included. "
+        "*Memory of a job to itself*: the largest unique set of its process, looked at ten times a "
+        "second; what a forked job shares with the server is not counted.",
         figures,
     )
 
