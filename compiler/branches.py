@@ -102,7 +102,7 @@ def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | N
     stage = world.spec.recipes[branch.recipe][index]
     body = stage.body
     inputs = _inputs(world, stage.from_, body, branch, index)
-    config = stage_config(world, body, branch)
+    config = stage_config(world, stage, branch)
     draft = world.jobs.add(
         FETCH if isinstance(body, HubModel | FolderModel) else stage.kind,
         _stage_id(branch, stage),

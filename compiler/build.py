@@ -113,7 +113,7 @@ class Builder:
                 Need(role, output.job.id, output.artifact, folder)
                 for role, (output, folder) in inputs.items()
             ]
-            draft = Draft(job_id, kind, cls, config, needs, digest, trained, selector or {}, source)
+            draft = Draft(job_id, kind, cls, config, needs, digest, trained, selector or {}, list(source))
             self._by_work[kind, digest, step] = draft
             self.drafts.append(draft)
         else:

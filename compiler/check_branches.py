@@ -11,8 +11,10 @@ from exc.compiler.scope import Place, Scope
 from exc.compiler.selection import is_at, on_branch
 from exc.compiler.trunks import checkpoint_at, lr_config
 from exc.compiler.world import World
+from exc.spec.diagnostics import MAX_LISTED
 from exc.spec.experiment import Path
 from exc.spec.references import ModelRef, Selector
+from exc.spec.words import listed
 
 BASE = "base"
 
@@ -78,11 +80,10 @@ def _check_decay(scope: Scope) -> None:
         falls = _falling(scope, world, name)
         inside = [step for step in steps if falls and falls[0] < step < falls[1] and (name, step) in taken]
         if falls and inside:
-            shown = ", ".join(str(step) for step in inside[:12])
-            more = f" and {len(inside) - 12} more" if len(inside) > 12 else ""
+            shown = listed(map(str, inside), MAX_LISTED)
             message = (
                 f"the learning rate of `{name}` falls from step {falls[0]} to {falls[1]}, "
-                f"and branches are taken inside: {shown}{more}"
+                f"and branches are taken inside: {shown}"
             )
             hint = "if that is meant, say why: `accept: {mid-decay: REASON}`"
             scope.warning("mid-decay", message, ("trunks", name, "checkpoints"), hint)

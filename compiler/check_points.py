@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from exc.compiler.check_steps import check_at, listed
+from exc.compiler.check_steps import check_at, choices
 from exc.compiler.schedules import range_problem
 from exc.compiler.scope import Scope
 from exc.compiler.selection import BETWEEN, selected_steps
+from exc.compiler.world import World
 from exc.spec.experiment import Path
 from exc.spec.references import At
 from exc.spec.units import format_tokens
@@ -67,8 +68,6 @@ def _check_amounts(scope: Scope, path: Path, key: str, at: At, trunks: list[str]
         alone = At().model_copy(update={key: (value,), "snap": at.snap})
         if any(selected_steps(world, alone, trunk) for trunk in trunks):
             continue
-        near = alone.model_copy(update={"snap": "nearest"})
-        helps = any(selected_steps(world, near, trunk) for trunk in trunks)
         shown = f"{format_tokens(value)} tokens" if key == "tokens" else f"fraction {value:g}"
         whose = f"the trunk `{trunks[0]}`" if len(trunks) == 1 else "any of the trunks"
         scope.error(
@@ -76,15 +75,28 @@ def _check_amounts(scope: Scope, path: Path, key: str, at: At, trunks: list[str]
             f"{shown} is no checkpoint of {whose}",
             (*path, key, number),
             _amounts(scope, key, trunks),
-            "`snap: nearest` takes the step next to it" if helps else None,
+            _hint(world, alone, trunks),
         )
 
 
-def _amounts(scope: Scope, key: str, trunks: list[str]) -> str:
+def _hint(world: World, alone: At, trunks: list[str]) -> str | None:
+    near = alone.model_copy(update={"snap": "nearest"})
+    if any(selected_steps(world, near, trunk) for trunk in trunks):
+        return "`snap: nearest` takes the step next to it"
+    runs = [world.spec.trunks[trunk] for trunk in trunks]
+    if alone.tokens is not None and not any(run.tokens_at(run.total_steps) for run in runs):
+        return "nobody says how many tokens it has seen: write `tokens` beside its `step`"
+    return None
+
+
+def _amounts(scope: Scope, key: str, trunks: list[str]) -> str | None:
     """The checkpoints in the unit that was asked for."""
     amounts: set[float] = set()
     for trunk in trunks:
         run = scope.spec.trunks[trunk]
-        per_step = run.tokens_per_step if key == "tokens" else 1 / run.total_steps
-        amounts.update(step * per_step for step in scope.steps[trunk])
-    return listed(amounts, lambda amount: format_tokens(int(amount)) if key == "tokens" else f"{amount:.6g}")
+        steps = scope.steps[trunk]
+        amounts.update(run.tokens_at(step) if key == "tokens" else step / run.total_steps for step in steps)
+    amounts.discard(0)
+    if not amounts:
+        return None
+    return choices(amounts, lambda amount: format_tokens(int(amount)) if key == "tokens" else f"{amount:.6g}")

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from exc.compiler.scope import Place, Scope
+from exc.spec.diagnostics import MAX_LISTED
 from exc.spec.experiment import Path
 from exc.spec.recipes import Trained
 from exc.spec.references import BestStep, ModelRef, Selector
+from exc.spec.words import listed
 
 N = TypeVar("N", int, float)
 
@@ -51,7 +53,7 @@ def check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
     steps = {step for name in names for step in scope.steps[name]}
     whose = f"the trunk `{names[0]}`" if len(names) == 1 else "any of the trunks"
     scope.error(
-        "off-schedule", f"step {at} is no checkpoint of {whose}", path, listed(steps), _near(at, steps)
+        "off-schedule", f"step {at} is no checkpoint of {whose}", path, choices(steps), _near(at, steps)
     )
 
 
@@ -79,7 +81,7 @@ def _check_step(scope: Scope, path: Path, reader: Place | None, ref: ModelRef) -
         steps = set(scope.kept[place]) | _used(scope, place)
         if ref.step not in steps:
             message = f"{_name(scope, place)} does not keep step {ref.step}"
-            scope.error("off-schedule", message, where, listed(steps), _near(ref.step, steps))
+            scope.error("off-schedule", message, where, choices(steps), _near(ref.step, steps))
 
 
 def _used(scope: Scope, place: Place) -> set[int]:
@@ -112,19 +114,18 @@ def _check_selected_steps(scope: Scope, path: Path, on: Selector) -> None:
             scope.error("past-end", message, (*path, index))
         elif step not in steps:
             message = f"no selected recipe keeps step {step}"
-            scope.error("off-schedule", message, (*path, index), listed(steps), _near(step, steps))
+            scope.error("off-schedule", message, (*path, index), choices(steps), _near(step, steps))
 
 
 def _name(scope: Scope, place: Place) -> str:
     return f"`{place[0]}.{scope.stage(place).name}`"
 
 
-def listed(steps: Iterable[N], shown_as: Callable[[N], str] = str) -> str:
+def choices(steps: Iterable[N], shown_as: Callable[[N], str] = str) -> str:
     """What may be chosen, for "expected": the first of many."""
     ordered = sorted(steps)
-    shown = ", ".join(shown_as(step) for step in ordered[:12])
-    more = f" and {len(ordered) - 12} more" if len(ordered) > 12 else ""
-    return (f"one of {shown}{more}") if len(ordered) > 1 else shown
+    shown = listed(map(shown_as, ordered), MAX_LISTED)
+    return f"one of {shown}" if len(ordered) > 1 else shown
 
 
 def _near(step: int, steps: Iterable[int]) -> str:

@@ -197,7 +197,7 @@ def _trunk(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
     if pretrain is None:
         asked = resolve_checkpoints(world, name).steps
         return {
-            "tokens_per_step": trunk.tokens_per_step,
+            "tokens": trunk.tokens_at(trunk.total_steps),
             "total_steps": trunk.total_steps,
             "tokens_before": 0,
             "checkpoints": [[text, step] for text, step in asked],

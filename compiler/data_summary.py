@@ -7,6 +7,7 @@ from typing import Any
 
 from exc.compiler.diff import shown
 from exc.compiler.plan import Job, Plan
+from exc.spec.words import listed, plural
 
 
 def data_summary(plan: Plan) -> list[dict[str, Any]]:
@@ -35,16 +36,11 @@ def _sampled(plan: Plan, jobs: list[Job]) -> str:
         drawn = {need.role: need.job for need in plan.job(needs["samples:0"]).needs}
         models[f"`{drawn['model']}`"] = None
         rows[f"`{drawn['rows']}`"] = None
-    return f"{_listed(models)} on {_listed(rows)}"
-
-
-def _listed(names: Mapping[str, None], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(list(names)[:most]) + more
+    return f"{listed(models, 3)} on {listed(rows, 3)}"
 
 
 def _rated(config: Mapping[str, Any]) -> str:
-    return f"{config['num_samples']:,} samples of each problem, judged"
+    return f"{plural(config['num_samples'], 'sample')} of each problem, judged"
 
 
 def _derived(config: Mapping[str, Any]) -> str:
@@ -56,7 +52,7 @@ def _derived(config: Mapping[str, Any]) -> str:
     if config["take"] is not None:
         parts.append(f"the first {config['take']:,}")
     if config["pairs"] is not None:
-        parts.append(f"up to {config['pairs']['per_problem']:,} pairs of each problem")
+        parts.append(f"up to {plural(config['pairs']['per_problem'], 'pair')} of each problem")
     return ", ".join(parts) or "as they are"
 
 

@@ -163,7 +163,7 @@ def _rate(world: World, name: str, samples: Samples, reader: Reader | None, job_
 
 def _model(world: World, ref: ModelRef, reader: Reader | None) -> Output:
     """The model that is sampled. Without a reader, the reference says all."""
-    # Branches read data, and data is sampled from branches: the one loop among these modules.
+    # Branches read data, and data is sampled from branches: a loop among these modules.
     from exc.compiler.branches import resolve_ref
     from exc.compiler.selection import Branch
     from exc.compiler.trunks import checkpoint_at

@@ -9,6 +9,7 @@ from typing import Any
 
 from exc.compiler.identity import identity_fields
 from exc.compiler.plan import Job, Plan
+from exc.spec.words import cut
 
 ABSENT = "(absent)"
 
@@ -55,7 +56,7 @@ def shown(value: Any) -> str:
     text = str(value)
     if isinstance(value, str) and not (value and value.isprintable() and value == value.strip()):
         text = json.dumps(value, ensure_ascii=False)  # else its white space could not be seen
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(text, 60)
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:

@@ -19,6 +19,12 @@ class PlanError(Exception):
     """A plan folder that cannot be read; the message says which file and what to do."""
 
 
+def short_ref(ref: str) -> str:
+    """An artifact's `kind/identity` with as much of the identity as tells it from others."""
+    kind, _, identity = ref.partition("/")
+    return f"{kind}/{identity[:12]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """One input of a job: an artifact of another job, or one output folder inside it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exc.compiler.origins import PREVIOUS
-from exc.compiler.seeds import replicate_seed
+from exc.compiler.seeds import replicate_seed, round_seed
 from exc.compiler.selection import Branch, num_replicates, seed_of
 from exc.compiler.trunks import checkpoint_at
 from exc.compiler.world import World
@@ -109,7 +109,8 @@ def pretraining_seed(world: World, point: Point) -> int:
         return run.seed
     if point.branch.recipe == BASE:
         return replicate_seed(world.spec.seed, 0)
-    return seed_of(world, point.branch)
+    stage = world.spec.recipes[point.branch.recipe][point.index]
+    return round_seed(seed_of(world, point.branch), stage.round)
 
 
 def last_pretrainings(world: World, point: Point) -> list[Point]:
@@ -134,7 +135,7 @@ def tokens_seen(world: World, point: Point, seen: frozenset[Point] = frozenset()
         return 0
     run = pretraining(world, point)
     if run is None and point.branch.recipe == BASE:
-        return world.spec.trunks[point.branch.trunk].tokens_per_step * point.branch.at
+        return world.spec.trunks[point.branch.trunk].tokens_at(point.branch.at)
     own = (last_step(world, point) or 0) * run.tokens_per_step if run is not None else 0
     return own + _most(tokens_seen(world, start, seen | {point}) for start in starts(world, point))
 

@@ -56,7 +56,7 @@ class _Point:
 
 
 def resolve(
-    schedule: Schedule, total_steps: int, tokens_per_step: int, parameters: int | None = None
+    schedule: Schedule, total_steps: int, tokens_per_step: int | Fraction, parameters: int | None = None
 ) -> Resolution:
     """The steps of a run of `total_steps` that a schedule means. Raises ScheduleError with all problems.
 
@@ -80,7 +80,7 @@ def resolve(
 
 
 def _points(
-    schedule: Schedule, total: int, per_step: int, parameters: int | None, problems: list[Problem]
+    schedule: Schedule, total: int, per_step: int | Fraction, parameters: int | None, problems: list[Problem]
 ) -> Iterator[_Point]:
     for step, path in _values("steps", schedule.steps, problems):
         yield _Point(_number(step), step, path)

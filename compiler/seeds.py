@@ -13,6 +13,11 @@ def derive(root: int, purpose: str, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
 
 
+def round_seed(seed: int, number: int) -> int:
+    """The seed of a stage in a round of a repeated block, from its replicate's: each draws its own rows."""
+    return seed if number == 1 else derive(seed, "round", number)
+
+
 def replicate_seed(root: int, replicate: int) -> int:
     """The seed of everything that draws in replicate number `replicate`."""
     return derive(root, "replicate", replicate)

@@ -70,15 +70,19 @@ def is_at(world: World, at: At, trunk: str, step: int) -> bool:
 
 def selected_steps(world: World, at: At, trunk: str) -> frozenset[int]:
     """The trunk's checkpoints that `at` means; none for what does not fit this trunk."""
-    total, per_step = world.spec.trunks[trunk].total_steps, world.spec.trunks[trunk].tokens_per_step
+    run = world.spec.trunks[trunk]
+    total = run.total_steps
+    per_step = Fraction(run.tokens_at(total), total)
     steps = checkpoint_steps(world, trunk)
     found: set[int] = set()
     for name, per_unit in (
         ("steps", Fraction(1)),
-        ("tokens", Fraction(per_step)),
+        ("tokens", per_step),
         ("fraction", Fraction(1, total)),
     ):
         part = getattr(at, name)
+        if not per_unit:  # of a published model nobody says how many tokens it has seen
+            continue
         if isinstance(part, BETWEEN):
             found |= {step for step in steps if _is_within(part, step * per_unit)}
         elif part is not None:
@@ -98,7 +102,7 @@ def _is_within(part: StepsBetween | TokensBetween | FractionBetween, value: Frac
     return (start is None or start <= value) and (stop is None or value <= stop)
 
 
-def _resolved(schedule: Schedule, total: int, per_step: int) -> set[int]:
+def _resolved(schedule: Schedule, total: int, per_step: Fraction) -> set[int]:
     """The steps of a schedule; none of one that does not fit the run, as trunks differ in length."""
     try:
         return {step for _, step in resolve(schedule, total, per_step).steps}

@@ -7,21 +7,23 @@ from typing import Any
 
 from exc.compiler.published import published_config
 from exc.compiler.rows import file_configs, judging_config
+from exc.compiler.seeds import round_seed
 from exc.compiler.selection import Branch, seed_of
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
 from exc.spec.published import FolderModel, HubModel
-from exc.spec.recipes import Body, Command, Dpo, Grpo, Merge, Sft
+from exc.spec.recipes import Body, Command, Dpo, Grpo, Merge, Sft, Stage
 
 
-def stage_config(world: World, body: Body, branch: Branch) -> Mapping[str, Any]:
+def stage_config(world: World, stage: Stage, branch: Branch) -> Mapping[str, Any]:
     """The config of a stage's job in a branch; jobs that differ in nothing share it."""
+    body = stage.body
     if isinstance(body, Merge):
         weights = body.weights or tuple(1.0 / len(body.of) for _ in body.of)
         return {"method": body.method, "weights": list(weights)}
     if isinstance(body, HubModel | FolderModel):
         return world.once(("config", id(body)), lambda: published_config(world, body))
-    seed = seed_of(world, branch)
+    seed = round_seed(seed_of(world, branch), stage.round)
     shared = world.once(("config", id(body)), lambda: _shared_config(world, body))
     return world.once(("config", id(body), seed), lambda: {**shared, "seed": seed})
 

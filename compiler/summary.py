@@ -14,6 +14,7 @@ from exc.compiler.published import FETCH, unlocked
 from exc.compiler.smoke_summary import smoke_summary
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_bytes, format_tokens
+from exc.spec.words import listed, plural
 
 # Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
 _ELSEWHERE = frozenset({"prompt", "stop", "verifier", "rewards", "seed"})
@@ -34,7 +35,7 @@ def summary(plan: Plan) -> dict[str, Any]:
     return {
         "title": report["title"],
         "description": report["description"],
-        "jobs": _count(len(plan.jobs), "job"),
+        "jobs": plural(len(plan.jobs), "job"),
         "spec": plan.spec,
         "seed": plan.seed,
         "profile": plan.profile["name"],
@@ -54,14 +55,8 @@ def summary(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _count(num: int, noun: str) -> str:
-    return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
-
-
 def _names(names: Iterable[str], most: int = 4) -> str:
-    listed = [f"`{name}`" for name in names]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    return listed((f"`{name}`" for name in names), most)
 
 
 def _published(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +66,7 @@ def _published(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any
     origin = f"the folder of `{config['files'][0]['path']}`" if hub is None else f"{hub['repo']} on the hub"
     if hub is not None:
         origin += f" at {hub['commit'] or hub['revision'] + ', which is not locked'}"
-    tokens = facts["tokens_per_step"] * facts["total_steps"]
+    tokens = facts["tokens"]
     said = format_tokens(tokens, digits=4) if tokens else "unknown"
     ((asked, step),) = facts["checkpoints"]
     row = {"step": step, "tokens": said, "share": "100%", "learning_rate": "-", "asked": asked}
@@ -125,6 +120,9 @@ def _recipes(plan: Plan) -> list[dict[str, Any]]:
     for name, stages in plan.report["recipes"].items():
         where = "; ".join(f"{trunk} {_steps(ats)}" for trunk, ats in places.get(name, {}).items())
         num = replicates.get(name, 0)
+        unmeasured = sorted(_trained_at(plan, name, stages[-1]["name"])) if not where else ()
+        if unmeasured:
+            where = "; ".join(f"{trunk} {at}" for trunk, at in unmeasured) + "; no evaluation measures it"
         where = f"{where or 'no checkpoint of its own'}{f'; up to {num} replicates' if num > 1 else ''}"
         out.append(
             {
@@ -145,6 +143,12 @@ def _steps(steps: Iterable[int], most: int = 12) -> str:
         if len(listed) <= most
         else f"{listed[0]}, ..., {listed[-1]} ({len(listed)} of them)"
     )
+
+
+def _trained_at(plan: Plan, recipe: str, stage: str) -> set[tuple[str, int]]:
+    """The checkpoints, by trunk and step, on which there is a job for a stage of a recipe."""
+    ids = (job_id.split("/") for job in plan.jobs for job_id in (job.id, *job.aliases))
+    return {(parts[0], int(parts[1])) for parts in ids if parts[2:3] == [recipe] and parts[4:] == [stage]}
 
 
 def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
@@ -275,4 +279,4 @@ def _chain(plan: Plan) -> dict[str, Any]:
     total, num, _ = best[path[0]]
     steps = [f"`{job_id}`" for job_id in reversed(path)]
     shown_path = steps if len(steps) <= 6 else [*steps[:2], "...", *steps[-3:]]
-    return {"jobs": _count(num, "job"), "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}
+    return {"jobs": plural(num, "job"), "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}

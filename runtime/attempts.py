@@ -80,6 +80,14 @@ class Attempt:
     def failure(self) -> Failure | None:
         return failure_of(self.read())
 
+    def failure_since(self, moment: str) -> Failure | None:
+        """Its failure, if it ended at `moment` (UTC, ISO 8601) or later."""
+        record = self.read()
+        ended = str(record.get("ended", ""))
+        if not ended or datetime.fromisoformat(ended) < datetime.fromisoformat(moment):
+            return None
+        return failure_of(record)
+
 
 def failure_of(record: Mapping[str, Any]) -> Failure | None:
     """The failure that an attempt's record holds."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from exc.runtime.lineage import Node
+from exc.spec.words import cut
 
 Fields = Mapping[str, Any]
 
@@ -42,8 +43,7 @@ def _flat(value: Fields, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    text = text if len(text) <= 120 else f"{text[:117]}..."
+    text = cut(repr(value) if isinstance(value, str) else str(value), 120)
     return "`" + text.replace("|", "\\|").replace("\n", "\\n").replace("`", "'") + "`"
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from exc.compiler.identity import identity_fields
 from exc.compiler.plan import Job, Plan
 from exc.runtime import trackers
 from exc.runtime.adoption import inherited
@@ -141,8 +142,6 @@ class Execution:
     @cached_property
     def _lineage(self) -> dict[str, Any]:
         """What is the same for all artifacts of this attempt."""
-        from exc.compiler.identity import identity_fields
-
         return {
             "fields": identity_fields(self.job.kind, self.job.config),
             "inputs": {need.role: need.artifact for need in self.job.inputs},

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure
-from exc.runtime.wording import cure, here, plural
+from exc.runtime.wording import cure, here
+from exc.spec.words import cut, listed, plural
 
 _MAX_BLOCKED_NAMED = 3
 _LOG_LINES_SHOWN = 5
@@ -64,9 +65,8 @@ def _source(place: str, plan: Plan, plan_folder: Path) -> str:
 
 
 def _holds_up(blocked: Sequence[Job]) -> str:
-    named = ", ".join(other.id for other in blocked[:_MAX_BLOCKED_NAMED])
-    more = len(blocked) - _MAX_BLOCKED_NAMED
-    return f"holds up {plural(len(blocked), 'job')}: {named}{f' and {more} more' if more > 0 else ''}"
+    named = listed((other.id for other in blocked), _MAX_BLOCKED_NAMED)
+    return f"holds up {plural(len(blocked), 'job')}: {named}"
 
 
 def _end_of_log(job_id: str, failure: Failure, attempt: Attempt) -> list[str]:
@@ -95,4 +95,4 @@ def _folded(line: str, width: int | None) -> str:
 
 def _cut(line: str, width: int | None) -> str:
     most = _LOG_LINE_SHOWN if width is None else max(20, width - len(_INDENT) - 2)
-    return line if len(line) <= most else line[: most - 3] + "..."
+    return cut(line, most)

@@ -9,8 +9,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-_CHUNK = 1 << 20  # bytes read at a time when digesting
-
 
 def write_json(path: Path, data: Any) -> None:
     """Replace `path` by `data` as JSON, so that a reader sees the old file or the new one."""
@@ -26,11 +24,8 @@ def write_json(path: Path, data: Any) -> None:
 
 def digest_file(path: Path) -> str:
     """The sha256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from exc.runtime.lease import holder
 from exc.runtime.outputs import Present, is_done
 from exc.runtime.state import job_states
 from exc.runtime.store import Store, StoreError
-from exc.runtime.wording import plural
+from exc.spec.words import listed, plural
 
 LOOK_S = 0.25  # how often a log that is followed is looked at
 _BLOCK = 1 << 16
@@ -106,9 +106,8 @@ def _why_none(plan: Plan, store: Store, job: Job) -> str:
     missing = list(dict.fromkeys(need.job for need in job.needs if need.artifact not in present))
     if not missing:
         return "has not been started; nothing it needs is missing"
-    named = ", ".join(missing[:_MANY_NAMED])
-    more = f" and {len(missing) - _MANY_NAMED} more" if len(missing) > _MANY_NAMED else ""
-    return f"has not been started: it waits for {plural(len(missing), 'job')}: {named}{more}"
+    named = listed(missing, _MANY_NAMED)
+    return f"has not been started: it waits for {plural(len(missing), 'job')}: {named}"
 
 
 def _made_by(store: Store, job: Job) -> str:

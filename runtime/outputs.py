@@ -66,6 +66,11 @@ def find_job(plan: Plan, name: str) -> Job:
     try:
         return plan.job(name)
     except KeyError:
-        near = difflib.get_close_matches(name, list(plan.by_id), n=3, cutoff=0.5)
-        hint = f"; the nearest: {', '.join(near)}" if near else ""
-        raise LookupError(f"the plan of {plan.experiment} has no job {name}{hint}") from None
+        raise no_such_job(plan, name) from None
+
+
+def no_such_job(plan: Plan, name: str) -> LookupError:
+    """The error that says so, with the nearest ids."""
+    near = difflib.get_close_matches(name, list(plan.by_id), n=3, cutoff=0.5)
+    hint = f"; the nearest: {', '.join(near)}" if near else ""
+    return LookupError(f"the plan of {plan.experiment} has no job {name}{hint}")

@@ -23,8 +23,9 @@ from exc.runtime.forecast import Forecast
 from exc.runtime.lease import Holder
 from exc.runtime.reporter import Outcome
 from exc.runtime.room import free_bytes
-from exc.runtime.wording import clock, duration, here, plan_command, plural
+from exc.runtime.wording import clock, duration, here, plan_command
 from exc.spec.units import format_bytes
+from exc.spec.words import plural
 
 _REFRESH_PER_S = 4
 

@@ -67,21 +67,22 @@ class Cancelled:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen: dict[str, frozenset[str]] = {}  # file -> identities
+        self.news = False  # whether a look found a change that nobody has acted on yet
 
     def __contains__(self, identity: str) -> bool:
         return any(identity in jobs for jobs in self._seen.values())
 
-    def look(self) -> bool:
-        """Look again; says whether something changed."""
+    def look(self) -> None:
+        """Look again."""
         there = {name for name in names(self._store.root / FOLDER) if _is_request(name)}
         if there == self._seen.keys():
-            return False
+            return
         for name in self._seen.keys() - there:
             del self._seen[name]
         for name in there - self._seen.keys():
             request = _read(self._store.root / FOLDER / name)
             self._seen[name] = frozenset(request.jobs if request else ())
-        return True
+        self.news = True
 
 
 def _is_request(name: str) -> bool:

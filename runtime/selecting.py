@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from exc.compiler.plan import Job, Plan
+from exc.runtime.outputs import no_such_job
 
 _MOST_NAMED = 5
 _BRANCH_PARTS = 5
@@ -61,9 +62,7 @@ def find_jobs(plan: Plan, wanted: str) -> list[Job]:
         found = [job for job in plan.jobs if any(name.startswith(wanted) for name in names_of(job))]
     if found:
         return found
-    near = difflib.get_close_matches(wanted, list(plan.by_id), n=3, cutoff=0.5)
-    hint = f"; the nearest: {', '.join(near)}" if near else ""
-    raise LookupError(f"the plan of {plan.experiment} has no job {wanted}{hint}")
+    raise no_such_job(plan, wanted)
 
 
 def find_one(plan: Plan, wanted: str) -> Job:

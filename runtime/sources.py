@@ -12,6 +12,7 @@ from typing import Any
 from exc.runtime.context import JobFailed
 from exc.runtime.files import digest_file, write_json
 from exc.runtime.store import Store
+from exc.spec.usercode import code_digest
 
 _SMALL = 1 << 20  # bytes; smaller files are always digested
 # A file changed within the same tick of its file system's clock keeps its time: younger ones are not trusted.
@@ -55,8 +56,6 @@ def _check_file(file: Mapping[str, Any], root: Path, store: Store) -> None:
 
 
 def _check_code(target: str, digest: str, root: Path) -> None:
-    from exc.spec.usercode import code_digest
-
     if code_digest(root, target) != digest:
         path = target.partition(":")[0].replace(".", "/") + ".py"
         raise JobFailed("data", _changed(path, "it, or a file that it imports, differs"))

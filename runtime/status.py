@@ -19,8 +19,9 @@ from exc.runtime.room import RESERVE_BYTES, free_bytes
 from exc.runtime.state import WORDS, JobState, Word, job_states
 from exc.runtime.store import Store
 from exc.runtime.submitters import submitters
-from exc.runtime.wording import here, plan_command, plural, submit_command
+from exc.runtime.wording import here, plan_command, submit_command
 from exc.spec.units import format_bytes
+from exc.spec.words import plural
 
 _STYLES: Mapping[Word, str] = {
     "done": "green",

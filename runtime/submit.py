@@ -19,7 +19,8 @@ from exc.runtime.registry import register
 from exc.runtime.requests import lift
 from exc.runtime.store import Store
 from exc.runtime.submitters import Submitting, submitters
-from exc.runtime.wording import cure, plural
+from exc.runtime.wording import cure
+from exc.spec.words import plural
 
 EXIT_ENVIRONMENT = 3
 

@@ -67,7 +67,3 @@ def here(path: Path) -> str:
     """A path as short as it is from the current folder."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("../../..") else relative
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -118,54 +118,64 @@ def _field_problem(name: str, field: str, value: object) -> ModelProblem | None:
     return None
 
 
-def _arithmetic(name: str, given: Mapping[str, Any], sequence_length: int | None) -> list[ModelProblem]:
-    """Sizes that do not go together, defaults included."""
-    row = _table()[name]
-    aliases, fields = row["aliases"], row["fields"]
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """The sizes of a model: those that are given, and the architecture's defaults."""
 
-    def size(field: str) -> tuple[int | None, str]:
+    row: Mapping[str, Any]  # of the table
+    given: Mapping[str, Any]
+
+    def of(self, field: str) -> tuple[int | None, str]:
         """The value of a field under whichever of its names, and how it was written."""
-        own = aliases.get(field, field)
+        own = self.row["aliases"].get(field, field)
         for key in (field, own):
-            if isinstance(given.get(key), int):
-                return given[key], f"`{key}` {given[key]}"
-        default = fields.get(own, {}).get("default")
+            if isinstance(self.given.get(key), int):
+                return self.given[key], f"`{key}` {self.given[key]}"
+        default = self.row["fields"].get(own, {}).get("default")
         return (default, f"`{own}` {default} (its default)") if isinstance(default, int) else (None, "")
 
-    hidden, hidden_text = size("hidden_size")
-    heads, heads_text = size("num_attention_heads")
-    groups, groups_text = size("num_key_value_heads")
-    head_dim, _ = size("head_dim")
-    problems = []
-    if hidden and heads and hidden % heads and (head_dim is None or row["heads_divide_hidden"]):
-        at = _given(given, aliases, "num_attention_heads", "hidden_size")
-        problems.append(
-            ModelProblem(at, "bad-value", f"{hidden_text} is no multiple of {heads_text}", on_value=True)
-        )
-    elif heads and groups and heads % groups:
-        at = _given(given, aliases, "num_key_value_heads", "num_attention_heads")
-        problems.append(
-            ModelProblem(at, "bad-value", f"{heads_text} is no multiple of {groups_text}", on_value=True)
-        )
-    elif hidden and heads and "rope_parameters" in fields and "partial_rotary_factor" not in given:
-        dim = head_dim or hidden // heads
-        if dim % 2:
-            at = _given(given, aliases, "head_dim", "num_attention_heads")
-            message = f"heads of {dim} dimensions cannot be rotated in pairs"
-            problems.append(ModelProblem(at, "bad-value", message, "an even number per head", on_value=True))
-    limit, limit_text = size("max_position_embeddings")
-    is_given = bool(_given(given, aliases, "max_position_embeddings"))
+    def problem(self, message: str, *fields: str, expected: str | None = None) -> ModelProblem:
+        """One at the first of these fields that is written out."""
+        at = _given(self.given, self.row["aliases"], *fields)
+        return ModelProblem(at, "bad-value", message, expected, on_value=True)
+
+
+def _arithmetic(name: str, given: Mapping[str, Any], sequence_length: int | None) -> list[ModelProblem]:
+    """Sizes that do not go together, defaults included."""
+    sizes = _Sizes(_table()[name], given)
+    found = (_check_heads(sizes), _check_length(sizes, sequence_length))
+    return [problem for problem in found if problem is not None]
+
+
+def _check_heads(sizes: _Sizes) -> ModelProblem | None:
+    hidden, hidden_text = sizes.of("hidden_size")
+    heads, heads_text = sizes.of("num_attention_heads")
+    groups, groups_text = sizes.of("num_key_value_heads")
+    head_dim, _ = sizes.of("head_dim")
+    if hidden and heads and hidden % heads and (head_dim is None or sizes.row["heads_divide_hidden"]):
+        message = f"{hidden_text} is no multiple of {heads_text}"
+        return sizes.problem(message, "num_attention_heads", "hidden_size")
+    if heads and groups and heads % groups:
+        message = f"{heads_text} is no multiple of {groups_text}"
+        return sizes.problem(message, "num_key_value_heads", "num_attention_heads")
+    is_rotary = "rope_parameters" in sizes.row["fields"] and "partial_rotary_factor" not in sizes.given
+    dim = head_dim or hidden // heads if hidden and heads else 0
+    if is_rotary and dim % 2:
+        message = f"heads of {dim} dimensions cannot be rotated in pairs"
+        return sizes.problem(message, "head_dim", "num_attention_heads", expected="an even number per head")
+    return None
+
+
+def _check_length(sizes: _Sizes, sequence_length: int | None) -> ModelProblem | None:
+    limit, limit_text = sizes.of("max_position_embeddings")
+    if not (sequence_length and limit and sequence_length > limit):
+        return None
+    is_given = bool(_given(sizes.given, sizes.row["aliases"], "max_position_embeddings"))
     # A rotary model goes on past its default; a table of positions ends there.
-    if (
-        sequence_length
-        and limit
-        and sequence_length > limit
-        and (is_given or "rope_parameters" not in fields)
-    ):
-        at = _given(given, aliases, "max_position_embeddings")
-        message = f"`sequence_length` {sequence_length} is more than {limit_text}"
-        problems.append(ModelProblem(at, "bad-value", message, on_value=True))
-    return problems
+    if "rope_parameters" in sizes.row["fields"] and not is_given:
+        return None
+    message = f"`sequence_length` {sequence_length} is more than {limit_text}"
+    return sizes.problem(message, "max_position_embeddings")
 
 
 def _given(given: Mapping[str, Any], aliases: Mapping[str, str], *fields: str) -> str:

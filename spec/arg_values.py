@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from exc.spec.words import cut
+
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -80,7 +82,7 @@ def shown(value: object) -> str:
     if isinstance(value, (Mapping, list)):
         return "a mapping" if isinstance(value, Mapping) else "a list"
     text = repr(value) if isinstance(value, float) else str(value)
-    text = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+    text = cut(text, _SHOWN_CHARACTERS)
     return f'the text "{text}"' if isinstance(value, str) else f"`{text}`"
 
 

@@ -91,7 +91,7 @@ class Context:
         extra = list(extra)
         if name in extra:
             return True
-        if not self._is_lost(section):
+        if not self._is_lost(section) and (section, base_of(name)) not in self.validated.failed:
             self.unknown(_SINGULAR[section], name, path, [*extra, *names], key)
         return False
 

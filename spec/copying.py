@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
+from exc.spec.arg_roles import STAGE_KEYS
+from exc.spec.args import trl_fields
 from exc.spec.diagnostics import CellSpan
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
@@ -12,11 +14,12 @@ from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A copied value that the new owner changed; `after` is None where it was deleted."""
+    """A copied value that the new owner changed, or deleted."""
 
     path: Path
     before: object
     after: object
+    is_deleted: bool = False
 
 
 def merged(path: Path, source: Mapping, own: Mapping, overrides: list[Override]) -> Mapping:
@@ -26,15 +29,16 @@ def merged(path: Path, source: Mapping, own: Mapping, overrides: list[Override])
     """
     entries, keys = dict(source.entries), {**source.keys, **own.keys}
     for key, value in own.entries.items():
-        before = entries.get(key)
+        before, is_deleted = entries.get(key), False
         if _is_merged_deep(path, key) and isinstance(before, Mapping) and isinstance(value, Mapping):
             entries[key] = merged((*path, key), before, value, overrides)
             continue
         if before is not None:
             was, now = plain(before), plain(value)
-            if was != now or type(was) is not type(now):
-                overrides.append(Override((*path, key), was, now))
-        if before is not None and isinstance(value, Scalar) and value.value is None:
+            is_deleted = now is None and not _is_value(path, key)
+            if is_deleted or was != now or type(was) is not type(now):
+                overrides.append(Override((*path, key), was, now, is_deleted))
+        if is_deleted:
             del entries[key], keys[key]
         else:
             entries[key] = value
@@ -45,6 +49,13 @@ def _is_merged_deep(path: Path, key: str) -> bool:
     if path[0] == "evaluations":
         return len(path) == 2 and key in EVALUATION_KINDS
     return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
+
+
+def _is_value(path: Path, key: str) -> bool:
+    """Whether `null` is a value of a trainer's field, and not a word for leaving it out."""
+    kind = str(path[3]) if len(path) == 5 and path[4] == "args" else ""  # behind recipes, name, index
+    field = trl_fields(kind).get(key) if kind in STAGE_KEYS else None
+    return field is not None and "null" in field["type"].split(" | ")
 
 
 def in_cell(node: Mapping, cell: CellSpan) -> Mapping:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from exc.spec.codes import CODES
+from exc.spec.words import listed
 
 Severity = Literal["error", "warning"]
 
@@ -210,9 +211,8 @@ def _of_cells(group: list[tuple[Diagnostic, CellSpan]]) -> Diagnostic:
         labels.append(Label(span.use, "taken here"))
     notes = found.notes
     if len(cells) < span.num_cells:
-        more = f" and {len(cells) - MAX_LISTED} more" if len(cells) > MAX_LISTED else ""
-        shown = ", ".join(f"`{cell}`" for cell in cells[:MAX_LISTED])
-        notes = (*notes, f"in the cell{'s' if len(cells) > 1 else ''} {shown}{more}")
+        shown = listed((f"`{cell}`" for cell in cells), MAX_LISTED)
+        notes = (*notes, f"in the cell{'s' if len(cells) > 1 else ''} {shown}")
     if len(cells) > 1:
         found = _of_base(found, span)
     return replace(found, span=_plain(span), labels=tuple(labels), notes=notes)
@@ -270,5 +270,4 @@ def one_of(candidates: Iterable[str]) -> str:
         return "nothing"
     if len(names) == 1:
         return names[0]
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return f"one of {', '.join(names[:MAX_LISTED])}{more}"
+    return f"one of {listed(names, MAX_LISTED)}"

@@ -70,10 +70,13 @@ class _Reader:
         own = _with_list(root, listed)
         if not whole:
             return None
-        return own if below is None else merge(below, self._without_vain(own, below))
+        if below is None:
+            return own
+        is_top = len(self.open) == 1  # of a file below, what is empty may be filled in above
+        return merge(below, self._without_vain(own, below) if is_top else own)
 
     def _without_vain(self, own: Mapping, below: Mapping) -> Mapping:
-        """The file without the entries that it deletes, and that no file below has, which are reported."""
+        """The spec without the entries that it deletes, and that no file below has, which are reported."""
         entries = dict(own.entries)
         for section in (*SECTIONS, "accept"):
             node, under = entries.get(section), below.entries.get(section)

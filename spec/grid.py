@@ -11,7 +11,7 @@ from exc.spec.cells import labels, same
 from exc.spec.diagnostics import Diagnostics, Label, Span
 from exc.spec.expected import found
 from exc.spec.model_errors import name_fault, unknown_key
-from exc.spec.nodes import Mapping, Node, Scalar, Sequence
+from exc.spec.nodes import Mapping, Node, Scalar, Sequence, small_span
 
 ZIP, INCLUDE, EXCLUDE = "zip", "include", "exclude"
 MAX_CELLS = 10_000  # far above any study, far below what a plan could hold
@@ -155,7 +155,7 @@ class _Reader:
             self.error("bad-value", f"the axis `{name}` has no values", key, "at least one")
         for item in node.items:
             if not isinstance(item, Scalar):
-                self.error("wrong-type", f"a value of `{name}` is {found(item)}", _small(item), _SCALARS)
+                self.error("wrong-type", f"a value of `{name}` is {found(item)}", small_span(item), _SCALARS)
         return [item for item in node.items if isinstance(item, Scalar)]
 
     def _check_names(self, axes: tuple[Axis, ...]) -> None:
@@ -180,7 +180,7 @@ class _Reader:
         items = []
         for item in listed.items:
             if not isinstance(item, Mapping) or not item.entries:
-                self.error("wrong-type", f"an item of `{key}` is no cell", _small(item), expected)
+                self.error("wrong-type", f"an item of `{key}` is no cell", small_span(item), expected)
                 continue
             for name, value in item.entries.items():
                 if not isinstance(value, Scalar):
@@ -204,7 +204,7 @@ class _Reader:
         }
         left = [cell for cell in cells if any(cell[place] != at for place, at in wanted.items())]
         if len(left) == len(cells):
-            self.error("bad-value", "this excludes no cell", _small(item), "values that a cell has")
+            self.error("bad-value", "this excludes no cell", small_span(item), "values that a cell has")
         return left
 
     def _add(self, cells: list[Row], axes: tuple[Axis, ...], item: Mapping) -> None:
@@ -212,15 +212,10 @@ class _Reader:
         missing = [axis.name for axis in axes if axis.name not in item.entries]
         if missing:
             message = f"this cell lacks {', '.join(f'`{name}`' for name in missing)}"
-            self.error("missing-key", message, _small(item), "a value for every axis")
+            self.error("missing-key", message, small_span(item), "a value for every axis")
             return
         values = [(axis, item.entries[axis.name]) for axis in axes]
         cell = tuple(axis.place(value) for axis, value in values if isinstance(value, Scalar))
         if cell in cells:
-            self.error("bad-value", "this cell is there already", _small(item), "another cell")
+            self.error("bad-value", "this cell is there already", small_span(item), "another cell")
         cells.append(cell)
-
-
-def _small(node: Node) -> Span:
-    """A place small enough to underline."""
-    return next(iter(node.keys.values())) if isinstance(node, Mapping) and node.keys else node.span

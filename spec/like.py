@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from exc.spec.cells import split_stage
+from exc.spec.cells import base_of, split_stage
 from exc.spec.copying import Override, in_cell, merged, without
 from exc.spec.diagnostics import CellSpan, Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
@@ -166,7 +166,9 @@ class _Copier:
     def _is_lost(self, name: str) -> bool:
         """Whether the recipe of a `recipe.stage` has a stage that could not be read, which is reported."""
         parts = split_stage(name)
-        node = self._node(("recipes", parts[0])) if parts is not None else None
+        if parts is None:
+            return False
+        node = self._node(("recipes", parts[0])) or self._node(("recipes", base_of(parts[0])))
         return node is not None and (not isinstance(node, Sequence) or any(map(is_dropped, node.items)))
 
     def _same_kind(

@@ -219,6 +219,8 @@ def _hint(node: Node | None, expected: str) -> str | None:
         return "text that starts with `{` needs quotes"
     if not isinstance(node, Scalar):
         return None
+    if isinstance(node.value, str) and node.value.startswith("$"):
+        return "`$` and a name stand for a value of the entry's `matrix`, and it has none"
     if _could_be_item(node, expected):
         return f"write `[{node.raw}]`"
     if isinstance(node.value, float) and "whole number" in expected and node.value.is_integer():

@@ -49,6 +49,11 @@ def plain(node: Node) -> object:
     return {key: plain(value) for key, value in node.entries.items()}
 
 
+def small_span(node: Node) -> Span:
+    """A place in the value that is small enough to underline: of a mapping, its first key."""
+    return next(iter(node.keys.values())) if isinstance(node, Mapping) and node.keys else node.span
+
+
 def span_at(node: Node, path: Path, key: bool = False) -> Span:
     """Where the value at `path` stands; with `key`, where its key does.
 

@@ -155,6 +155,11 @@ class Stage(Model):
     folder: FolderModel | None = Field(default=None, description="a model in a folder: nothing is trained")
 
     @property
+    def round(self) -> int:
+        """Which time over this is in a repeated block, counted from 1; elsewhere 1."""
+        return 1 if self.repeats is None else int(self.name.removeprefix(f"{self.repeats}-"))
+
+    @property
     def kind(self) -> str:
         return next(kind for kind in STAGE_KINDS if getattr(self, kind) is not None)
 

@@ -10,6 +10,7 @@ from exc.spec.arg_names import ELSEWHERE, FOREIGN, RENAMED, UNUSABLE
 from exc.spec.arg_roles import STAGE_KEYS, owned_hint
 from exc.spec.args import BOUNDS, Row, check_args, frozen_defaults, trl_fields
 from exc.spec.schema_forms import AXIS_PATTERN, Schema
+from exc.spec.schema_types import or_null
 
 _TYPES: dict[str, str] = {
     "int": "integer", "float": "number", "str": "string", "bool": "boolean", "dict": "object", "null": "null",
@@ -27,7 +28,9 @@ def args_schema(kind: str) -> Schema:
     fields = trl_fields(kind)
     refused = _refused(kind)
     known = {
-        name: _field(name, row, defaults.get(name)) for name, row in fields.items() if name not in refused
+        name: or_null(_field(name, row, defaults.get(name)))  # in a copy `null` leaves a field out
+        for name, row in fields.items()
+        if name not in refused
     }
     hidden: Schema = {name: {"doNotSuggest": True} for name in refused}
     return {
@@ -146,7 +149,7 @@ def model_schema() -> Schema:
 def _architecture(name: str) -> Schema:
     fields: dict[str, Any] = {}
     for field, (types, default, has_default) in architecture_fields(name).items():
-        schema = _value(types.split(" | "), [])
+        schema = or_null(_value(types.split(" | "), []))
         said = {"description": f"Default: {spelled(default)}."} if has_default else {}
         fields[field] = {**schema, **said}
     hidden: Schema = {field: {"doNotSuggest": True} for field in owned_fields()}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from exc.spec.diagnostics import Diagnostics, Span
+from exc.spec.diagnostics import Diagnostics
 from exc.spec.expected import arms, keys_of
 from exc.spec.model_errors import unknown_key
-from exc.spec.nodes import Mapping, Node, Scalar, Sequence
+from exc.spec.nodes import Mapping, Node, Scalar, Sequence, small_span
 from exc.spec.recipes import STAGE_KINDS, Stage
 from exc.spec.repeat import REPEATS_KEY, is_block, read_block, rounds_of
 
@@ -202,7 +202,7 @@ def _stage(item: Node, diagnostics: Diagnostics) -> Node:
         if len(names) > 1:
             message = f"this stage has {len(names)} keys: {', '.join(f'`{name}`' for name in names[:4])}"
             hint = "indent what belongs to the stage below its name"
-        diagnostics.error("wrong-type", message, _first(item), expected=example, hint=hint)
+        diagnostics.error("wrong-type", message, small_span(item), expected=example, hint=hint)
         return Scalar(None, item.span, "", False)
     ((name, body),) = item.entries.items()
     key = item.keys[name]
@@ -235,11 +235,6 @@ def _has_no_name(name: str, body: Mapping) -> bool:
     if kind is None or any(key in STAGE_KINDS for key in body.entries):
         return False
     return any(key in keys_of(arms(kind.annotation)[0]) for key in body.entries)
-
-
-def _first(item: Node) -> Span:
-    """A place small enough to underline."""
-    return next(iter(item.keys.values())) if isinstance(item, Mapping) and item.keys else item.span
 
 
 def is_dropped(item: Node) -> bool:

@@ -137,11 +137,17 @@ class Trunk(Model):
 
     @property
     def tokens_per_step(self) -> int:
-        """Of a published model what its tokens come to; 0 where nobody says how many it has seen."""
+        """Of a published model what its tokens come to, rounded; 0 where nobody says how many it has seen."""
         if self.pretrain is not None:
             return self.pretrain.tokens_per_step
         published = self.published
         return (published.tokens or 0) // published.step if published is not None else 0
+
+    def tokens_at(self, step: int) -> int:
+        """The tokens of its own that it has seen at a step; 0 where nobody says how many."""
+        if self.published is not None:
+            return self.published.tokens or 0
+        return step * self.tokens_per_step
 
 
 Trunks = dict[Name, Trunk]

@@ -73,23 +73,9 @@ def explain(error: yaml.YAMLError, file: str, lines: list[str]) -> Diagnostic:
         )
     line, column = error.problem_mark.line, error.problem_mark.column
     problem = error.problem or ""
-    tab = _tab_before(lines, line, column)
-    if tab is not None or "tab character" in problem:
-        return _diagnostic(
-            "a tab stands in the indentation", _at(file, lines, line, tab or 0), "spaces", _TAB
-        )
-    if "cannot start any token" in problem:
-        found = lines[line][column : column + 1] if line < len(lines) else ""
-        if found == "\t":
-            return _diagnostic(
-                "a tab stands where a value starts", _at(file, lines, line, column), "spaces", _TAB
-            )
-        return _diagnostic(
-            f"unquoted text cannot start with `{found}`", _at(file, lines, line, column), None, _QUOTE
-        )
-    odd = _odd_character(file, lines, line) or _character_at_fault(file, lines, line, column, problem)
-    if odd is not None:
-        return odd
+    one = _one_character(file, lines, line, column, problem)
+    if one is not None:
+        return one
     context = error.context_mark
     rule = next((rule for rule in _RULES if rule.sign in problem), None)
     if rule is None:
@@ -107,6 +93,25 @@ def explain(error: yaml.YAMLError, file: str, lines: list[str]) -> Diagnostic:
     ):
         labels = (Label(_at(file, lines, context.line, context.column), _began(error.context or "")),)
     return _diagnostic(rule.message, _at(file, lines, line, column), rule.expected, rule.hint, labels)
+
+
+def _one_character(file: str, lines: list[str], line: int, column: int, problem: str) -> Diagnostic | None:
+    """Where a single character is at fault: a tab, one that starts no value, one that looks like another."""
+    tab = _tab_before(lines, line, column)
+    if tab is not None or "tab character" in problem:
+        return _diagnostic(
+            "a tab stands in the indentation", _at(file, lines, line, tab or 0), "spaces", _TAB
+        )
+    if "cannot start any token" in problem:
+        found = lines[line][column : column + 1] if line < len(lines) else ""
+        if found == "\t":
+            return _diagnostic(
+                "a tab stands where a value starts", _at(file, lines, line, column), "spaces", _TAB
+            )
+        return _diagnostic(
+            f"unquoted text cannot start with `{found}`", _at(file, lines, line, column), None, _QUOTE
+        )
+    return _odd_character(file, lines, line) or _character_at_fault(file, lines, line, column, problem)
 
 
 def _diagnostic(

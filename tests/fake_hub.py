@@ -1,4 +1,4 @@
-"""A hub on loopback: repositories with commits, branches and files, at the addresses that the library asks."""
+"""A hub on loopback: repositories with commits, branches and files, where the library asks for them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def hub(self) -> FakeHub:
         return self.server.hub  # type: ignore[attr-defined,no-any-return]
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:
         pass
 
     def do_HEAD(self) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import selectors
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from exc.compiler.plan import Job, Plan
@@ -17,13 +15,13 @@ from exc.runtime.backends.forking import ForkLauncher, worth_forking
 from exc.runtime.backends.interrupts import SHELL_SIGNALLED, Interrupts
 from exc.runtime.backends.limits import Advance, TimeLimit, time_limit
 from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
-from exc.runtime.backends.retries import Retries
+from exc.runtime.backends.settling import Settling
 from exc.runtime.backends.slots import Claim, Slots
 from exc.runtime.events import EventTail
 from exc.runtime.failures import classify, is_disk, unexplained
 from exc.runtime.lease import holder
 from exc.runtime.memory import oom_kills, oom_since
-from exc.runtime.outputs import Present, is_done, link_results
+from exc.runtime.outputs import Present, is_done
 from exc.runtime.places import spec_root
 from exc.runtime.ready import Queue, needed_jobs
 from exc.runtime.reporter import Outcome, Reporter
@@ -33,7 +31,6 @@ from exc.runtime.store import Store
 
 _TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
 _REQUESTS_S = 1.0  # how often requests to cancel are looked for
-_MAX_RESTARTS = 3  # of a job that stops without being asked by this run
 _EXIT_STOPPED = (75, 130)
 _TOLD = (-signal.SIGUSR2, SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
 
@@ -92,15 +89,14 @@ class LocalRun:
         self._queue = Queue(self._jobs, present)
         self._running: dict[int, Running] = {}  # by descriptor
         self._elsewhere: dict[str, Job] = {}  # held by other processes
-        self._restarts: dict[str, int] = {}
-        self._retries = Retries(plan.profile)
         self._room = Room(store.root)
         self._no_room: set[str] = set()  # jobs that the last look at the queue found no disk space for
         self._requests = Cancelled(store)
         self._looked = -_REQUESTS_S
-        self._news = False  # whether the queue has not been told of the last requests
         self._interrupts = Interrupts()
-        self._outcome = Outcome()
+        self._settle = Settling(
+            plan, store, self._queue, reporter, self._room, self._requests, self._interrupts
+        )
         self._selector = selectors.DefaultSelector()
         self._began = utc_now()
 
@@ -120,7 +116,7 @@ class LocalRun:
                     break
                 self._wait()
         self._selector.close()
-        outcome = self._outcome
+        outcome = self._settle.outcome
         settled = {*outcome.done, *outcome.failed, *outcome.blocked, *outcome.interrupted, *outcome.cancelled}
         outcome.unstarted = [job.id for job in self._jobs if job.id not in settled]
         outcome.seconds = time.monotonic() - clock
@@ -132,15 +128,15 @@ class LocalRun:
     def _can_go_on(self) -> bool:
         """Whether something may still be started, or done by others, without a person doing something."""
         ready = any(job.id not in self._no_room for job in self._queue.ready())
-        return ready or bool(self._elsewhere or self._retries)
+        return ready or bool(self._elsewhere or self._settle.retries)
 
     # Starting
 
     def _start(self) -> None:
         """Start what can start, in order of urgency; what does not fit holds back what is less urgent."""
-        for job in self._retries.due():
-            if self._is_cancelled(job):
-                self._cancelled(job)
+        for job in self._settle.retries.due():
+            if self._settle.is_cancelled(job):
+                self._settle.cancelled(job)
             else:
                 self._queue.put_back(job)
         self._no_room.clear()
@@ -154,10 +150,10 @@ class LocalRun:
                 continue
             if is_done(job, self._store):
                 self._queue.take(job)
-                self._finished(job, 0.0, elsewhere=True)
+                self._settle.finished(job, 0.0, elsewhere=True)
                 return self._start()
-            if self._is_cancelled(job):
-                self._cancelled(job)
+            if self._settle.is_cancelled(job):
+                self._settle.cancelled(job)
                 continue
             held = holder(self._store.work_path(job.work_key))
             if held is not None:
@@ -191,7 +187,7 @@ class LocalRun:
                 raise
             failure = classify(error)
             attempt.end(1, failure)
-            return self._failed(job, failure, attempt)
+            return self._settle.failed(job, failure, attempt)
         tail, limit = EventTail(attempt.events), time_limit(job)
         self._running[process.descriptor] = Running(job, attempt, process, claim, tail, limit)
         self._selector.register(process.descriptor, selectors.EVENT_READ)
@@ -202,7 +198,7 @@ class LocalRun:
         failure, attempt = Failure("config", why), new_attempt(self._store, job.identity)
         attempt.begin(job.id)
         attempt.end(1, failure)
-        self._failed(job, failure, attempt)
+        self._settle.failed(job, failure, attempt)
 
     # Waiting
 
@@ -239,24 +235,24 @@ class LocalRun:
         job, attempt = running.job, running.attempt
         seconds = time.monotonic() - running.began
         if is_done(job, self._store):
-            return self._finished(job, seconds, elsewhere=False)
+            return self._settle.finished(job, seconds, elsewhere=False)
         record = attempt.read()
         failure, code = failure_of(record), record.get("exit", code)
         if (
             failure is None
             and running.limit.asked
-            and not (self._interrupts.asked or self._is_cancelled(job))
+            and not (self._interrupts.asked or self._settle.is_cancelled(job))
         ):
             return self._timed_out(running, code)
-        if failure is None and (code in _EXIT_STOPPED or (code in _TOLD and self._is_cancelled(job))):
-            return self._stopped(job)
+        if failure is None and (code in _EXIT_STOPPED or (code in _TOLD and self._settle.is_cancelled(job))):
+            return self._settle.stopped(job)
         if failure is None and self._interrupts.asked and code in self._interrupts.may_end_with():
             attempt.end(code, note="killed by the one who asked it to stop")
-            return self._stopped(job)
+            return self._settle.stopped(job)
         if failure is None:
             failure = unexplained(code, oom_since(running.oom_before))
             attempt.end(code, failure)
-        return self._failed(job, failure, attempt)
+        return self._settle.failed(job, failure, attempt)
 
     def _timed_out(self, running: Running, code: int) -> None:
         """Its time was over: it goes on where it left off, for as long as every attempt comes further."""
@@ -266,64 +262,24 @@ class LocalRun:
             self._queue.put_back(job)
             return self._reporter.retrying(job, failure, 0.0)
         running.attempt.end(code, failure)
-        return self._failed(job, failure, running.attempt)
+        return self._settle.failed(job, failure, running.attempt)
 
     def _look_elsewhere(self) -> None:
         for job in list(self._elsewhere.values()):
             if is_done(job, self._store):
                 del self._elsewhere[job.id]
-                self._finished(job, 0.0, elsewhere=True)
+                self._settle.finished(job, 0.0, elsewhere=True)
             elif holder(self._store.work_path(job.work_key)) is None:
                 del self._elsewhere[job.id]
                 # Looked at again: it may have been finished between the two looks.
                 attempt = last_attempt(self._store, job.identity)
-                failure = self._failure_since(attempt)
+                failure = attempt.failure_since(self._began) if attempt else None
                 if failure is not None and attempt is not None and not is_done(job, self._store):
-                    self._failed(job, failure, attempt)
-                elif self._is_cancelled(job):
-                    self._cancelled(job)
+                    self._settle.failed(job, failure, attempt)
+                elif self._settle.is_cancelled(job):
+                    self._settle.cancelled(job)
                 else:
                     self._queue.put_back(job)
-
-    def _failure_since(self, attempt: Attempt | None) -> Failure | None:
-        """An attempt's failure, if it was after this run began."""
-        record = attempt.read() if attempt else {}
-        ended = str(record.get("ended", ""))
-        if not ended or datetime.fromisoformat(ended) < datetime.fromisoformat(self._began):
-            return None
-        return failure_of(record)
-
-    # Settling
-
-    def _finished(self, job: Job, seconds: float, *, elsewhere: bool) -> None:
-        if elsewhere:
-            with contextlib.suppress(OSError):  # of a full disk; the next run makes them
-                link_results(self._plan, job, self._store)
-        self._outcome.done[job.id] = seconds
-        self._queue.arrived(job.artifacts())
-        self._reporter.done(job, seconds, elsewhere=elsewhere)
-
-    def _failed(self, job: Job, failure: Failure, attempt: Attempt) -> None:
-        if failure.kind == "disk":
-            self._room.suspect()
-        if not self._interrupts.asked and (wait_s := self._retries.take(job, failure.kind)) is not None:
-            return self._reporter.retrying(job, failure, wait_s)
-        # What it published before it failed can still be read.
-        self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
-        blocked: Sequence[Job] = self._queue.failed(job)
-        self._outcome.failed[job.id] = (failure, attempt)
-        self._outcome.blocked.update((other.id, job.id) for other in blocked)
-        return self._reporter.failed(job, failure, attempt, blocked)
-
-    def _stopped(self, job: Job) -> None:
-        """The job ended before it was done, without fault: to be resumed now, or by the next run."""
-        if self._is_cancelled(job):
-            return self._cancelled(job)
-        self._restarts[job.id] = self._restarts.get(job.id, 0) + 1
-        if not self._interrupts.asked and self._restarts[job.id] <= _MAX_RESTARTS:
-            return self._queue.put_back(job)
-        self._outcome.interrupted.append(job.id)
-        return self._reporter.stopped(job)
 
     # Requests
 
@@ -332,23 +288,11 @@ class LocalRun:
         if time.monotonic() - self._looked < _REQUESTS_S:
             return
         self._looked = time.monotonic()
-        self._news = self._requests.look() or self._news
+        self._requests.look()
         for running in self._running.values():
             if running.job.identity in self._requests:
                 running.process.signal(signal.SIGUSR2)  # which said twice is still a request
-        for job in self._queue.waiting() if self._news else ():
-            if job.identity in self._requests and job.id not in self._outcome.cancelled:
-                self._cancelled(job)
-        self._news = False
-
-    def _is_cancelled(self, job: Job) -> bool:
-        self._news = self._requests.look() or self._news
-        return job.identity in self._requests
-
-    def _cancelled(self, job: Job) -> None:
-        # What it published before can still be read.
-        self._queue.arrived(ref for ref in job.artifacts() if self._store.ref_path(ref).is_dir())
-        blocked = self._queue.drop(job)
-        self._outcome.cancelled[job.id] = ""
-        self._outcome.cancelled.update((other.id, job.id) for other in blocked)
-        self._reporter.cancelled(job, blocked)
+        for job in self._queue.waiting() if self._requests.news else ():
+            if job.identity in self._requests and job.id not in self._settle.outcome.cancelled:
+                self._settle.cancelled(job)
+        self._requests.news = False

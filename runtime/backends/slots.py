@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exc.compiler.plan import Job
 from exc.runtime.backends.inventory import usable_gpus
-from exc.runtime.wording import plural
+from exc.spec.words import plural
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from exc.runtime.report.contrasts import Contrast, Point
-from exc.runtime.report.formats import count, delta_text, is_share, plural, unit, value_text
+from exc.runtime.report.formats import count, delta_text, is_share, unit, value_text
 from exc.runtime.report.panels import Panel, Scatter
+from exc.spec.words import plural
 
 
 def bands(shown: Sequence[Point] | Sequence[Contrast], percent: str) -> str:

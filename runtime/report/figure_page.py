@@ -9,8 +9,9 @@ from exc.runtime.report.chart import WIDTHS, line_panel, panel_title
 from exc.runtime.report.cloud import cloud_frame, cloud_panel
 from exc.runtime.report.figure_rows import Table, table_of
 from exc.runtime.report.panels import Drawing, Entry, Scatter, entries_of
-from exc.runtime.report.style import Look, base_name
+from exc.runtime.report.style import Look
 from exc.runtime.report.svg import swatch
+from exc.spec.cells import base_of
 
 _MOST_COLUMNS = 3
 
@@ -86,7 +87,7 @@ def _groups(entries: Sequence[Entry], looks: Mapping[str, Look]) -> list[Group]:
     for key, entry in enumerate(entries):
         look = looks[entry.arm]
         mark = swatch(look, dashed=entry.dashed, line=entry.line)
-        title = base_name(entry.arm) if "[" in entry.arm else ""
+        title = base_of(entry.arm) if "[" in entry.arm else ""
         short = _short(entry) if title else entry.name
         # Recipes without variants share the group of no name.
         found.setdefault(title, []).append(LegendEntry(key, arms.index(entry.arm), entry.name, short, mark))
@@ -95,5 +96,5 @@ def _groups(entries: Sequence[Entry], looks: Mapping[str, Look]) -> list[Group]:
 
 def _short(entry: Entry) -> str:
     """`sft_lr=1e-06 - base` of `parallel[sft_lr=1e-06] - base`."""
-    inside = entry.arm.removeprefix(base_name(entry.arm)).strip("[]")
+    inside = entry.arm.removeprefix(base_of(entry.arm)).strip("[]")
     return entry.name.replace(entry.arm, inside, 1)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import jinja2
 
 from exc import __version__
+from exc.compiler.plan import short_ref
 from exc.runtime.report import formats
 from exc.runtime.report.adopted import footnotes, mark_of, point_name, value_rows
 from exc.runtime.report.cells import BASE, Cell, metric_names
@@ -20,10 +21,10 @@ from exc.runtime.report.figure_page import Group, Shown
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
 from exc.runtime.report.statistics import FLAT_SHARE, NUM_RESAMPLES, Estimate
-from exc.runtime.report.style import base_name
 from exc.runtime.report.svg import definitions
 from exc.runtime.report.tables import cell_value, ordered_metrics
 from exc.runtime.store import Store
+from exc.spec.cells import base_of
 
 _HERE = Path(__file__).parent
 LOWER_IS_BETTER = frozenset({"bits_per_byte"})
@@ -39,41 +40,51 @@ def render(
     out: Path,
 ) -> str:
     """The whole page as HTML text that asks nothing of any other file or host."""
-    environment = jinja2.Environment(
+    report = results.plan.report
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            plan=results.plan,
+            version=__version__,
+            summary=summary(results),
+            headlines=[headline(results, name) for name in results.evaluations],
+            shown=shown,
+            arms=arms,
+            definitions=definitions(),
+            tables=[results_table(results, name) for name in results.evaluations],
+            adopted={"notes": footnotes(results.cells), "rows": value_rows(results.plan, Store(store_root))},
+            missing=missing_rows(results),
+            accepted=report.get("accepted", ()),
+            warnings=list(
+                dict.fromkeys(report.get("warnings", ()))
+            ),  # one text may be said of several places
+            notes=[*results.notes, *notes],
+            origins=[origin(cell, store_root, out) for cell in results.cells],
+            total=total(results.record.spent),
+            methods={"level": results.percent, "resamples": NUM_RESAMPLES, "share": FLAT_SHARE},
+            protocols=[protocol(name, settings) for name, settings in results.evaluations.items()],
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([_HERE / "templates", _HERE]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(
+    made.filters.update(
         reference=reference_text,
         count=formats.count,
         exact=formats.exact,
         scientific=formats.scientific,
         duration=formats.duration,
     )
-    report = results.plan.report
-    return environment.get_template("report.html.j2").render(
-        results=results,
-        plan=results.plan,
-        version=__version__,
-        summary=summary(results),
-        headlines=[headline(results, name) for name in results.evaluations],
-        shown=shown,
-        arms=arms,
-        definitions=definitions(),
-        tables=[results_table(results, name) for name in results.evaluations],
-        adopted={"notes": footnotes(results.cells), "rows": value_rows(results.plan, Store(store_root))},
-        missing=missing_rows(results),
-        accepted=report.get("accepted", ()),
-        warnings=list(dict.fromkeys(report.get("warnings", ()))),  # one text may be said of several places
-        notes=[*results.notes, *notes],
-        origins=[origin(cell, store_root, out) for cell in results.cells],
-        total=total(results.record.spent),
-        methods={"level": results.percent, "resamples": NUM_RESAMPLES, "share": FLAT_SHARE},
-        protocols=[protocol(name, settings) for name, settings in results.evaluations.items()],
-    )
+    return made
 
 
 def summary(results: Results) -> list[tuple[str, str]]:
@@ -88,7 +99,7 @@ def summary(results: Results) -> list[tuple[str, str]]:
     )
     places = {(cell.trunk, cell.at) for cell in results.cells}
     recipes = list(dict.fromkeys(cell.recipe for cell in results.cells if cell.recipe != BASE))
-    variants = Counter(map(base_name, recipes))
+    variants = Counter(map(base_of, recipes))
     names = [name if number == 1 else f"{name} ({number} variants)" for name, number in variants.items()]
     measured = len(results.cells) - len(results.missing)
     return [
@@ -282,9 +293,8 @@ def origin(cell: Cell, store_root: Path, out: Path) -> dict[str, Any]:
 def _place(artifact: str, store_root: Path, out: Path) -> dict[str, Any]:
     folder = store_root / "artifacts" / artifact
     relative = Path(os.path.relpath(folder, out)).as_posix()
-    kind, _, identity = artifact.partition("/")
     return {
-        "short": f"{kind}/{identity[:12]}",
+        "short": short_ref(artifact),
         "path": f"artifacts/{artifact}",
         "href": quote(relative) + "/" if folder.is_dir() else None,
     }

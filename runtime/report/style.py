@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exc.runtime.report.cells import BASE
+from exc.spec.cells import base_of
 
 # Base's own colour, then those of recipes. Any two differ by a tenth of OKLab's lightness or more to normal,
 # protan, deutan and tritan eyes, and each stands out from its background by 3:1 or more.
@@ -57,22 +58,17 @@ def _mixed(colour: str, other: str, share: float) -> str:
     return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
 
 
-def base_name(arm: str) -> str:
-    """`parallel` of `parallel[sft_lr=1e-06]`."""
-    return arm.partition("[")[0]
-
-
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """A look for each arm in order, and base's own.
 
     The name before the bracket has the colour, the variants under it differ in marker, dash and shade, whose
     numbers have no common factor: 105 variants of a name, and 42 names, are distinct.
     """
-    names = list(dict.fromkeys(map(base_name, arms)))
+    names = list(dict.fromkeys(map(base_of, arms)))
     found = {BASE: Look(0, "o")}
     seen: dict[str, int] = {}
     for arm in arms:
-        name = base_name(arm)
+        name = base_of(arm)
         place, variant = names.index(name), seen.get(name, 0)
         seen[name] = variant + 1
         index = 1 + place % (len(LIGHT) - 1)

@@ -35,7 +35,7 @@ def run(ctx: JobContext) -> None:
     ctx.work.mkdir(parents=True, exist_ok=True)
     scratch = ctx.work / ROWS_FILE
     steps = [Step("rows")]
-    read = _counted(read_source(ctx.config["source"], ctx.root, ctx.inputs), steps[0])
+    read = _counted(_read(ctx), steps[0])
     with scratch.open("wb") as file:
         for number, record in enumerate(transformed(read, ctx.config, steps), start=1):
             file.write(encode_record(record))
@@ -56,6 +56,14 @@ def run(ctx: JobContext) -> None:
         before, paired = (step.left for step in steps[-3:-1])
         metrics["rows_without_pairs"] = before - paired
     ctx.publish(write, metrics=metrics, counts=Counts(samples=rows_out))
+
+
+def _read(ctx: JobContext) -> Iterator[Record]:
+    """The rows of the source, however few of them are left, until the job is to stop."""
+    for number, record in enumerate(read_source(ctx.config["source"], ctx.root, ctx.inputs), start=1):
+        if number % 1000 == 0 and ctx.should_stop():
+            raise Stopped
+        yield record
 
 
 def transformed(records: Iterator[Record], config: Mapping[str, Any], steps: list[Step]) -> Iterator[Record]:

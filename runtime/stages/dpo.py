@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from trl import DPOConfig, DPOTrainer
 
 from exc.compiler.batch import sft_batch
@@ -14,17 +13,10 @@ from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.adapters import adapter_config, check_targets
 from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
-from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
-from exc.runtime.stages.training import (
-    REFERENCE_WEIGHTS,
-    ResumableTrainer,
-    Run,
-    quieten,
-    train,
-)
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
-from exc.runtime.stages.weights import load_policy, save_weights
+from exc.runtime.stages.tuning import RowTrainer, check_sampling, load_reference, save_reference, tune
+from exc.runtime.stages.weights import load_policy
 
 SIDES = ("chosen", "rejected")
 _PASSES = 6.0 + 2.0  # operations per parameter and token: training, and the reference's log-probabilities
@@ -37,13 +29,7 @@ def run(ctx: JobContext) -> None:
     Metrics hold the last step's loss, and the share of its pairs that the model puts in the right order.
     Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
     """
-    quieten()
-    torch.set_num_threads(max(1, ctx.num_threads))
-    session = Run(ctx, ctx.inputs["model"])
-    state = session.begin()
-    if session.done:
-        return
-    train(_make_trainer(ctx, session.scratch), session, state)
+    tune(ctx, _make_trainer)
 
 
 def _make_trainer(ctx: JobContext, scratch: Path) -> PreferenceTrainer:
@@ -109,12 +95,7 @@ def encode_pairs(
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> DPOConfig:
     """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
     args = config["args"]
-    sampling = args.get("train_sampling_strategy", SAMPLING[0])
-    if sampling not in SAMPLING:
-        raise JobFailed(
-            "config",
-            f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
-        )
+    check_sampling(args)
     owned = owned_arguments(
         scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
     )
@@ -126,19 +107,12 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> DPOConfig:
     return build_config(DPOConfig, args, owned)
 
 
-class PreferenceTrainer(ResumableTrainer, DPOTrainer):
+class PreferenceTrainer(RowTrainer, DPOTrainer):
     """TRL's trainer over encoded pairs in a resumable order, every batch full."""
-
-    rows_per_step: int
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """The pairs are encoded: TRL would let a token reach over the end of the prompt."""
         return dataset
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> OrderedSampler:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        seed = self.args.seed if self.args.train_sampling_strategy == "random" else None
-        return OrderedSampler(len(rows), self.args.max_steps, self.rows_per_step, seed)
 
     def consumed(self) -> Counts:
         base = self.run.base
@@ -148,13 +122,7 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
         return Counts(flops, samples, base.tokens + tokens)
 
     def _save_extras(self, folder: Path) -> None:
-        args: Any = self.args
-        if args.sync_ref_model:
-            save_weights(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
+        save_reference(self, folder)
 
     def _load_extras(self, folder: Path) -> None:
-        from safetensors.torch import load_model
-
-        args: Any = self.args
-        if args.sync_ref_model:
-            load_model(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
+        load_reference(self, folder)

@@ -121,7 +121,7 @@ def _download(ctx: JobContext, hub: Mapping[str, Any], folder: Path) -> None:
     if process.returncode:
         if ctx.should_stop():
             raise Stopped  # what its whole process group was asked, too
-        said = errors.strip() or unexplained(process.returncode, None).message
+        said = (errors or "").strip() or unexplained(process.returncode, None).message
         reason = said.rsplit("\n", 1)[-1]
         raise JobFailed(class_in_words(reason) or "node", f"{hub['repo']} could not be fetched: {reason}")
     ctx.emit("progress", step=total, total=total)

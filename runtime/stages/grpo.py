@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,18 +20,14 @@ from exc.runtime.stages.judging import DEFAULT_TIMEOUT_S, Judge, load_judge
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.ordering import OrderedSampler
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
-from exc.runtime.stages.training import (
-    ENTROPY_STATE,
-    REFERENCE_WEIGHTS,
-    ResumableTrainer,
-    Run,
-    quieten,
-    train,
-)
+from exc.runtime.stages.session import Run
+from exc.runtime.stages.training import ResumableTrainer, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
+from exc.runtime.stages.tuning import load_reference, save_reference
 from exc.runtime.stages.weights import load_policy
 
 Reward = Callable[..., list[float | None]]
+_ENTROPY_STATE = "entropy_ctrl_state.json"  # the name under which TRL reads it back
 _ENOUGH = 100  # completions before their share that could not be verified says something
 
 
@@ -238,20 +235,10 @@ class RolloutTrainer(ResumableTrainer, GRPOTrainer):
         return Counts(flops, samples, base.tokens + self.sampled_tokens)
 
     def _save_extras(self, folder: Path) -> None:
-        import json
-
-        from exc.runtime.stages.weights import save_weights
-
         if self.use_adaptive_entropy:
             values = {"entropy_coef": self.entropy_coef, "last_world_entropy": self._last_world_entropy}
-            (folder / ENTROPY_STATE).write_text(json.dumps(values), encoding="utf-8")
-        args: Any = self.args
-        if args.sync_ref_model:
-            save_weights(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
+            (folder / _ENTROPY_STATE).write_text(json.dumps(values), encoding="utf-8")
+        save_reference(self, folder)
 
     def _load_extras(self, folder: Path) -> None:
-        from safetensors.torch import load_model
-
-        args: Any = self.args
-        if args.sync_ref_model:
-            load_model(self.accelerator.unwrap_model(self.ref_model), folder / REFERENCE_WEIGHTS)
+        load_reference(self, folder)

@@ -25,12 +25,13 @@ from exc.runtime.memory import oom_kills, oom_since
 from exc.runtime.stages.judge_worker import LENGTH, send
 from exc.runtime.stages.prompts import Row
 from exc.runtime.stages.verifiers import Verdict, Verifier, load_verifier
+from exc.spec.words import cut
 
 DEFAULT_TIMEOUT_S = 60.0
 _LOADING_S = 300.0  # the least time for the import of a person's module
-_TRACE_S = 1.0  # for a worker that hangs to say where
+_TRACE_S = 1.0  # for a worker that hangs to say where, or more of it
 _LOOK_S = 0.5  # how long a request to stop may go unseen
-_HOPELESS = 8  # calls that all took too long, with none before them that did not
+_HOPELESS = 8  # calls that all took too long or ended the worker, with none before them that returned
 _SHOWN = 60  # characters of a completion in a message
 
 Call = tuple[str, Row]
@@ -83,7 +84,7 @@ class WorkerJudge(Judge):
         self._target, self._root, self._timeout_s = target, root, timeout_s
         self._should_stop = should_stop
         self._returned = False  # whether any call ever did
-        self._timeouts = 0  # calls that took too long, until one returned
+        self._lost = 0  # calls that took too long, or ended the worker twice
         self._worker = _Worker(target, root)
         self._worker.wait_until_loaded(max(_LOADING_S, timeout_s), should_stop)
 
@@ -128,17 +129,21 @@ class WorkerJudge(Judge):
         self._worker.wait_until_loaded(max(_LOADING_S, self._timeout_s), self._should_stop)
 
     def _timed_out(self, call: Call) -> Verdict:
-        self._timeouts += 1
         error = (
             f"`{self._target}` had not returned after {self._timeout_s:g} s on {_shown(call)}: "
             f"it was at {self._worker.where()}"
         )
-        if not self._returned and self._timeouts >= _HOPELESS:
-            raise JobFailed("verifier", f"none of its first {_HOPELESS} calls returned; the last: {error}")
-        return _unverifiable(call, error, timed_out=True)
+        return self._give_up(call, error, timed_out=True)
 
     def _died(self, call: Call, how: str) -> Verdict:
-        return _unverifiable(call, f"`{self._target}` ended its process on {_shown(call)}: {how}")
+        return self._give_up(call, f"`{self._target}` ended its process on {_shown(call)}: {how}")
+
+    def _give_up(self, call: Call, error: str, *, timed_out: bool = False) -> Verdict:
+        """The verdict on a call that did not return; raises JobFailed where none ever does."""
+        self._lost += 1
+        if not self._returned and self._lost >= _HOPELESS:
+            raise JobFailed("verifier", f"none of its first {_HOPELESS} calls returned; the last: {error}")
+        return _unverifiable(call, error, timed_out=timed_out)
 
 
 def _unverifiable(call: Call, error: str, *, timed_out: bool = False) -> Verdict:
@@ -147,8 +152,7 @@ def _unverifiable(call: Call, error: str, *, timed_out: bool = False) -> Verdict
 
 def _shown(call: Call) -> str:
     completion, row = call
-    text = completion if len(completion) <= _SHOWN else completion[: _SHOWN - 3] + "..."
-    return f"row {row.index}, completion {text!r}"
+    return f"row {row.index}, completion {cut(completion, _SHOWN)!r}"
 
 
 class _Worker:
@@ -223,11 +227,11 @@ class _Worker:
         text = b""
         while select.select([self._traces], [], [], _TRACE_S)[0] and (data := os.read(self._traces, 1 << 16)):
             text += data
-            if data.endswith(b"\n") and b"  File" in text:
-                break
-        for path, line in re.findall(r'File "([^"]+)", line (\d+)', text.decode(errors="replace")):
-            if Path(path).is_relative_to(self._root) and "site-packages" not in Path(path).parts:
-                return f"{Path(path).relative_to(self._root)}:{line}"
+            # Frames come one by one, the innermost first, which may be a library's.
+            lines = text[: text.rfind(b"\n") + 1].decode(errors="replace")
+            for path, line in re.findall(r'File "([^"]+)", line (\d+)', lines):
+                if Path(path).is_relative_to(self._root) and "site-packages" not in Path(path).parts:
+                    return f"{Path(path).relative_to(self._root)}:{line}"
         return self._place or self._target
 
     def how_it_ended(self) -> str:

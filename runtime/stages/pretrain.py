@@ -18,7 +18,8 @@ from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.mixture import MixedRows, Mixture, open_tokens
 from exc.runtime.stages.models import count_nonembedding, load_tokenizer
 from exc.runtime.stages.moments import load_moments
-from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
+from exc.runtime.stages.session import Run
+from exc.runtime.stages.training import ResumableTrainer, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.weights import load_model, make_model
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from trl import SFTConfig, SFTTrainer
 
 from exc.compiler.batch import sft_batch
@@ -14,11 +13,10 @@ from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.adapters import adapter_config, check_targets
 from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
-from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
 from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
-from exc.runtime.stages.training import ResumableTrainer, Run, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
+from exc.runtime.stages.tuning import RowTrainer, check_sampling, tune
 from exc.runtime.stages.weights import load_policy
 
 
@@ -29,13 +27,7 @@ def run(ctx: JobContext) -> None:
     loss and token accuracy.
     Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
     """
-    quieten()
-    torch.set_num_threads(max(1, ctx.num_threads))
-    session = Run(ctx, ctx.inputs["model"])
-    state = session.begin()
-    if session.done:
-        return
-    train(_make_trainer(ctx, session.scratch), session, state)
+    tune(ctx, _make_trainer)
 
 
 def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
@@ -100,12 +92,7 @@ def tokenise(
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
     """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
     args = config["args"]
-    sampling = args.get("train_sampling_strategy", SAMPLING[0])
-    if sampling not in SAMPLING:
-        raise JobFailed(
-            "config",
-            f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
-        )
+    check_sampling(args)
     owned = owned_arguments(
         scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
     )
@@ -119,15 +106,8 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
     return build_config(SFTConfig, args, owned)
 
 
-class FineTuner(ResumableTrainer, SFTTrainer):
+class FineTuner(RowTrainer, SFTTrainer):
     """TRL's trainer over rows in a resumable order, every batch full."""
-
-    rows_per_step: int
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> OrderedSampler:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        seed = self.args.seed if self.args.train_sampling_strategy == "random" else None
-        return OrderedSampler(len(rows), self.args.max_steps, self.rows_per_step, seed)
 
     def consumed(self) -> Counts:
         base = self.run.base

@@ -25,7 +25,7 @@ from exc.runtime.stages.judging import Call, Judge, load_judge
 from exc.runtime.stages.model_folder import copy_tokenizer
 from exc.runtime.stages.prompts import read_rows
 from exc.runtime.stages.verifiers import Verdict
-from exc.runtime.wording import plural
+from exc.spec.words import plural
 
 TRAINING = ("pretrain", "sft", "grpo", "dpo")
 _SEED = 0  # of the weights: any will do

@@ -9,7 +9,6 @@ Trainer would silently restart an optimizer whose file is missing.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import JobFailed
+from exc.runtime.files import digest_file, sync
 
 MARKER = "COMPLETE"
 WEIGHTS = "model.safetensors"
@@ -68,7 +68,7 @@ def verify_state(state: State) -> None:
         path = state.folder / name
         if not path.is_file():
             raise _damaged(state, f"{name} is missing")
-        if path.stat().st_size != expected["bytes"] or _digest(path) != expected["sha256"]:
+        if path.stat().st_size != expected["bytes"] or digest_file(path) != expected["sha256"]:
             raise _damaged(state, f"{name} is not what was written")
 
 
@@ -88,7 +88,7 @@ def write_state(work: Path, step: int, fill: Callable[[Path], None], finish: boo
             if final.exists():
                 _discard(final)
             staging.rename(final)
-            _sync(work)
+            sync(work)
     except Exception as error:
         # torch and safetensors report a full disk in errors of their own, without a number.
         number = error.errno if isinstance(error, OSError) else None
@@ -101,13 +101,13 @@ def write_state(work: Path, step: int, fill: Callable[[Path], None], finish: boo
 def _complete(folder: Path, step: int) -> None:
     files: dict[str, Any] = {}
     for path in sorted(folder.iterdir()):
-        _sync(path)
-        files[path.name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        sync(path)
+        files[path.name] = {"bytes": path.stat().st_size, "sha256": digest_file(path)}
     marker = folder / MARKER
     text = json.dumps({"format": _FORMAT, "step": step, "files": files}, indent=1, sort_keys=True) + "\n"
     marker.write_text(text, encoding="utf-8")
-    _sync(marker)
-    _sync(folder)
+    sync(marker)
+    sync(folder)
 
 
 def remove_leftovers(work: Path) -> None:
@@ -149,16 +149,3 @@ def _damaged(state: State, what: str) -> JobFailed:
     return JobFailed(
         "disk", f"the resume state {state.folder} is damaged: {what}; remove that folder to go on without it"
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

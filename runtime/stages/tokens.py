@@ -36,11 +36,26 @@ def run(ctx: JobContext) -> None:
     dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
     ctx.work.mkdir(parents=True, exist_ok=True)
     scratch = ctx.work / "tokens.bin"
+    metrics = _encode(ctx, encoder, eos, DISK[dtype], scratch)
+    if metrics["num_documents"] == 0:
+        raise JobFailed("data", f"data `{ctx.config['source']['name']}` has no documents")
+    index = {"dtype": dtype, **metrics}
+
+    def write(folder: Path) -> None:
+        shutil.move(scratch, folder / "tokens.bin")
+        (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+    counts = Counts(samples=metrics["num_documents"], tokens=metrics["num_tokens"])
+    ctx.publish(write, metrics=metrics, counts=counts)
+
+
+def _encode(ctx: JobContext, encoder: Any, eos: int, dtype: str, scratch: Path) -> dict[str, int]:
+    """Write the ids of all documents, each followed by eos; gives how many there were of what."""
     num_documents = num_bytes = num_tokens = 0
     with scratch.open("wb") as file:
         for texts, size in _batches(ctx):
             encodings = encoder.encode_batch_fast(texts, add_special_tokens=False)
-            ids = np.fromiter(chain.from_iterable([*e.ids, eos] for e in encodings), dtype=DISK[dtype])
+            ids = np.fromiter(chain.from_iterable([*e.ids, eos] for e in encodings), dtype=dtype)
             ids.tofile(file)
             num_documents += len(texts)
             num_bytes += size
@@ -48,21 +63,7 @@ def run(ctx: JobContext) -> None:
             ctx.emit("progress", step=num_documents, total=None, tokens=num_tokens)
             if ctx.should_stop():
                 raise Stopped
-    if num_documents == 0:
-        raise JobFailed("data", f"data `{ctx.config['source']['name']}` has no documents")
-    index: dict[str, Any] = {
-        "dtype": dtype,
-        "num_tokens": num_tokens,
-        "num_documents": num_documents,
-        "num_bytes": num_bytes,
-    }
-
-    def write(folder: Path) -> None:
-        shutil.move(scratch, folder / "tokens.bin")
-        (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
-
-    metrics = {key: index[key] for key in ("num_tokens", "num_documents", "num_bytes")}
-    ctx.publish(write, metrics=metrics, counts=Counts(samples=num_documents, tokens=num_tokens))
+    return {"num_tokens": num_tokens, "num_documents": num_documents, "num_bytes": num_bytes}
 
 
 def _batches(ctx: JobContext) -> Iterator[tuple[list[str], int]]:

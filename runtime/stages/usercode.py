@@ -13,9 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from exc.runtime.context import JobFailed
+from exc.spec.words import cut
 
 # What a person's code may raise, sys.exit() among it: that must not end the job as if it were done.
 FAULTS = (Exception, SystemExit)
+_MOST_SAID = 500  # characters of an error's own text: it may hold all of a row
 
 
 def load_function(target: str, root: Path, failure: str) -> Callable[..., Any]:
@@ -49,7 +51,7 @@ def describe(error: BaseException, root: Path) -> str:
             place = f"{path.relative_to(root)}:{frame.lineno}: "
     if not place and isinstance(error, SyntaxError) and error.filename:
         place = f"{Path(error.filename).name}:{error.lineno}: "
-    return place + (traceback.format_exception_only(error)[-1].strip())
+    return place + cut(traceback.format_exception_only(error)[-1].strip(), _MOST_SAID)
 
 
 def _module_path(name: str, root: Path) -> Path | None:

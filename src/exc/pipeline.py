@@ -92,7 +92,7 @@ def _check_trackers(profile: Profile, diagnostics: Diagnostics) -> None:
 def _override(change: Override) -> str:
     """What an entry changes of the one it is `like`, as a line for PLAN.md."""
     where = ".".join(str(part) for part in change.path)
-    after = "removed" if change.after is None else shown(change.after)
+    after = "removed" if change.is_deleted else shown(change.after)
     return f"`{where}`: {shown(change.before)} -> {after}"
 
 

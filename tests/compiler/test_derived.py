@@ -77,6 +77,14 @@ def test_samples_are_those_of_an_evaluation_that_asks_the_same() -> None:
     assert not artifacts(asked_otherwise) >= artifacts(made)
 
 
+def test_shared_samples_leave_the_data_its_own_line() -> None:
+    made = plan({"evaluations.sums.pass_at_k.split": "train"})
+    alone = plan()
+    rated = "tiny/400/data/rated"
+    assert len(read_by(made, rated, "samples:0").source) == 2
+    assert made.job(rated).source == read_by(alone, rated, "samples:0").source
+
+
 def test_more_samples_add_blocks_and_draw_none_again() -> None:
     few = plan({"data.rated.samples": ABSOLUTE})
     many = plan({"data.rated.samples": {**ABSOLUTE, "num_samples": 40}})

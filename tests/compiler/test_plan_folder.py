@@ -17,7 +17,7 @@ import yaml
 from exc.compiler.compile import plan_digest
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import PLAN_FILE, Plan, PlanError, from_json, read_plan, to_json
-from tests.compiler.study import STUDY, edited, plan_of
+from tests.compiler.study import STUDY, edited, plan_of, plan_with
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "study"
 UPDATE = "EXC_UPDATE_GOLDEN"
@@ -257,3 +257,9 @@ def test_any_truncation_is_refused(tmp_path: Path, folder: dict[str, bytes]) -> 
         (tmp_path / PLAN_FILE).write_bytes(whole[:length])
         with pytest.raises(PlanError):
             read_plan(tmp_path)
+
+
+def test_what_no_evaluation_measures_is_said_to_be_trained() -> None:
+    only_base = {f"evaluations.{name}.on": {"recipes": ["base"]} for name in ("sums", "text")}
+    text = plan_folder(plan_with(only_base))["PLAN.md"].decode()
+    assert "**rl** at tiny 400; tiny 700; tiny 1000; no evaluation measures it\n" in text

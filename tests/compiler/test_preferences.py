@@ -58,6 +58,14 @@ def test_adapters_are_another_computation_and_their_default_is_none() -> None:
     assert identities(written_out)[name] == identities(adapted)[name]
 
 
+def test_the_layers_that_get_adapters_are_a_set() -> None:
+    one, other = (
+        plan_with_dpo(lora={**LORA, "target_modules": layers})
+        for layers in (["q_proj", "v_proj"], ["v_proj", "q_proj", "v_proj"])
+    )
+    assert artifacts(one) == artifacts(other)
+
+
 def test_adapters_go_with_every_trainer() -> None:
     plan = plan_with({"recipes.sft.0.sft.sft.lora": LORA, "recipes.rl.0.rl.grpo.lora": LORA})
     kinds = {job.kind: job.config["lora"]["r"] for job in plan if "lora" in job.config}

@@ -64,6 +64,26 @@ def test_a_published_trunk_is_one_checkpoint_that_is_fetched() -> None:
     assert (cell["at"], cell["tokens"]) == (1, 18 * 10**12)
 
 
+@pytest.mark.parametrize(
+    ("run", "at", "is_selected"),
+    [
+        ("step: 3, tokens: 2B", "{tokens: [2B]}", True),  # 3 steps of no whole number of tokens
+        ("step: 3, tokens: 2B", "{tokens: {start: 2B}}", True),
+        ("step: 3, tokens: 2B", "{tokens: {stop: 1B}}", False),
+        ("step: 3", "{tokens: {stop: 1B}}", False),  # nobody says how many it has seen
+        ("step: 3", "{tokens: [4M], steps: [3]}", True),
+    ],
+)
+def test_a_selector_in_tokens_means_what_it_is_said_to_have_seen(
+    run: str, at: str, is_selected: bool
+) -> None:
+    text = SPEC.replace("tokens: 18T", run).replace("recipes: [zero]", f"recipes: [zero], at: {at}")
+    cells = plan_of(text.replace("trunks: [qwen]", "trunks: [qwen, stem]")).report["cells"]
+    assert any((cell["recipe"], cell["trunk"]) == ("zero", "qwen") for cell in cells) == is_selected
+    tokens = {cell["tokens"] for cell in cells if cell["trunk"] == "qwen"}
+    assert tokens == {2 * 10**9 if "2B" in run else 0}
+
+
 def test_a_run_goes_on_from_it_with_its_tokenizer() -> None:
     plan = plan_of()
     assert reads(plan, "stem/pretrain/500")["model"] == "qwen/fetch"

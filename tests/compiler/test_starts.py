@@ -248,7 +248,20 @@ def test_a_block_is_its_stages_written_out() -> None:
     head = [{"warm": {"sft": {"like": "sft.sft", "max_steps": 5}}}]
     repeated = plan_with({"recipes.mixed": [*head, *cycle(*stages, repeat=2)]})
     written = plan_with({"recipes.mixed": [*head, *by_hand]})
-    assert [(job.id, job.identity) for job in repeated] == [(job.id, job.identity) for job in written]
+    assert [job.id for job in repeated] == [job.id for job in written]
+    for mine, theirs in zip(repeated, written, strict=True):
+        same = {key: value for key, value in mine.config.items() if key != "seed"}
+        assert same == {key: value for key, value in theirs.config.items() if key != "seed"}
+        assert [(need.role, need.job) for need in mine.needs] == [
+            (need.role, need.job) for need in theirs.needs
+        ]
+
+
+def test_each_round_draws_its_own_rows() -> None:
+    plan = plan_with({"recipes.mixed": cycle({"rl": {"grpo": {"like": "rl.rl", "keep": None}}}, repeat=3)})
+    seeds = [plan.job(f"tiny/400/mixed/r0/rl-{number}").config["seed"] for number in (1, 2, 3)]
+    assert len(set(seeds)) == 3
+    assert seeds[0] == plan.job("tiny/400/rl/r0/rl").config["seed"]  # so that the first is shared
 
 
 def test_rounds_are_named_and_copied_from_outside() -> None:

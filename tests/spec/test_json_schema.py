@@ -86,6 +86,7 @@ UNSEEN = {
     "lacks `model`": _TOGETHER,
     "as a split would be taken for the pool": "only splits may not be called so",
     "lacks `decay`": _TOGETHER,
+    "`batch_size` is `$n`": "whether an entry has a matrix is seen elsewhere in it",
 }
 
 

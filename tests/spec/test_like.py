@@ -109,3 +109,17 @@ def test_a_copied_value_stands_where_it_was_written() -> None:
 def test_a_recipe_may_bear_the_name_of_a_key(name: str) -> None:
     result = load(f"  {name}:\n    - x: {{sft: {{like: sft.sft, keep: {{every: 5}}}}}}\n")
     assert stage(result, name).sft.keep.every == 5
+
+
+def test_null_stays_where_a_field_takes_it() -> None:
+    """TRL's default for `max_length` is a number: left out, the copy would be cut there."""
+    long = "{task: arith, batch_size: 8, max_steps: 20, args: {max_length: 64, weight_decay: 0.1}}"
+    result = load(
+        f"  long:\n    - sft: {{sft: {long}}}\n"
+        "  it:\n    - x: {sft: {like: long.sft, args: {max_length: null, weight_decay: null}}}\n"
+    )
+    assert stage(result, "it").sft.args == {"max_length": None}
+    assert [(found.path[-1], found.is_deleted) for found in result.overrides] == [
+        ("max_length", False),
+        ("weight_decay", True),
+    ]

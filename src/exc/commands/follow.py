@@ -12,7 +12,8 @@ from exc.commands.terminal import fail, print_json
 from exc.compiler.plan import Plan, PlanError, read_plan
 from exc.runtime.places import find_store
 from exc.runtime.store import Store, StoreError
-from exc.runtime.wording import here, plan_command, plural
+from exc.runtime.wording import here, plan_command
+from exc.spec.words import listed, plural
 
 if TYPE_CHECKING:
     from exc.runtime.cancel import Cancelled
@@ -161,8 +162,7 @@ def _tell(done: Cancelled, plan: Plan, folder: Path, store: Store) -> None:
 
 def _list(what: str, names: Sequence[str]) -> None:
     if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        print(f"{what}, {plural(len(names), 'job')}: {', '.join(names[:_MOST_NAMED])}{more}")
+        print(f"{what}, {plural(len(names), 'job')}: {listed(names, _MOST_NAMED)}")
 
 
 def _open(args: argparse.Namespace) -> tuple[Plan, Path, Store]:

@@ -12,10 +12,11 @@ from exc.compiler.classes import WHAT, class_configs, job_classes
 from exc.compiler.diff import diff_plans
 from exc.compiler.folder import script
 from exc.compiler.identity import identity_fields
-from exc.compiler.plan import Job, Plan, PlanError, read_plan, to_json
+from exc.compiler.plan import Job, Plan, PlanError, read_plan, short_ref, to_json
 from exc.pipeline import Compiled, compile_spec
-from exc.runtime.wording import here, plural
+from exc.runtime.wording import here
 from exc.spec.diagnostics import did_you_mean
+from exc.spec.words import plural
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -150,14 +151,8 @@ def _lineage(loaded: Plan, job: Job) -> list[str]:
         reads = loaded.job(need.job).needs
         again = need.job in seen and bool(reads)
         lines.append(
-            f"{'  ' * depth}{need.role} <- {need.job} ({_short(need.artifact)}){' ...' if again else ''}"
+            f"{'  ' * depth}{need.role} <- {need.job} ({short_ref(need.artifact)}){' ...' if again else ''}"
         )
         seen.add(need.job)
         stack += [] if again else [(depth + 1, below) for below in reversed(reads)]
     return lines
-
-
-def _short(artifact: str) -> str:
-    """`kind/` and enough of an identity to tell it from others."""
-    kind, _, identity = artifact.partition("/")
-    return f"{kind}/{identity[:12]}"

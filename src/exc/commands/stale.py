@@ -10,9 +10,10 @@ from exc.compiler.compile import plan_digest
 from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
-from exc.runtime.wording import compile_command, here, plural
+from exc.runtime.wording import compile_command, here
 from exc.spec.experiment import Experiment, PassAtK
 from exc.spec.recipes import Dpo, Grpo, Sft
+from exc.spec.words import plural
 
 MOST = 8  # lines of difference before "and N more"
 

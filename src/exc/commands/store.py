@@ -11,7 +11,7 @@ from rich.table import Table
 
 from exc.commands.console import Output
 from exc.commands.terminal import fail, print_json
-from exc.compiler.plan import PLAN_FILE, Plan, PlanError, read_plan
+from exc.compiler.plan import PLAN_FILE, Plan, PlanError, read_plan, short_ref
 from exc.runtime.adopt_checks import AdoptError
 from exc.runtime.gc import Collector, Removal
 from exc.runtime.gc_items import Item, Rules
@@ -19,7 +19,8 @@ from exc.runtime.places import find_store
 from exc.runtime.registry import find_registrations, registration_of, registrations, unregister
 from exc.runtime.store import Store, StoreError
 from exc.runtime.submitters import submitters
-from exc.runtime.wording import here, plan_command, plural
+from exc.runtime.wording import here, plan_command
+from exc.spec.words import plural
 
 _SHOWN = 8  # items of a kind before "and N more"
 
@@ -47,7 +48,7 @@ def adopt(args: argparse.Namespace) -> int:
         adoption = adopt_artifact(plan, args.names[0], Path(args.names[1]), store, said)
     except (PlanError, StoreError, AdoptError, LookupError) as error:
         return fail(str(error.args[0]))
-    print(f"{adoption.job}: adopted as {_short(adoption.artifact)}, content {adoption.digest[:12]}")
+    print(f"{adoption.job}: adopted as {short_ref(adoption.artifact)}, content {adoption.digest[:12]}")
     print(f"every report marks it and what descends from it; to go on: {plan_command('submit', folder)}")
     return 0
 
@@ -68,7 +69,7 @@ def export(args: argparse.Namespace) -> int:
         nodes = write(plan, name, store, Path(args.out), license_id=args.license)
     except (PlanError, StoreError, ExportError, LookupError) as error:
         return fail(str(error.args[0]))
-    print(f"{args.out}: {nodes[-1].name} ({_short(nodes[-1].ref)}), with README.md and lineage.json")
+    print(f"{args.out}: {nodes[-1].name} ({short_ref(nodes[-1].ref)}), with README.md and lineage.json")
     if any(node.adoptions for node in nodes):
         print("not all of it was computed here: the card says what was adopted")
     if not args.license:
@@ -207,9 +208,3 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:,.1f} TB"
-
-
-def _short(artifact: str) -> str:
-    """`kind/` and enough of an identity to tell it from others."""
-    kind, _, identity = artifact.partition("/")
-    return f"{kind}/{identity[:12]}"

@@ -46,15 +46,23 @@ def test_another_plan_lifts_only_what_it_runs(store: Store) -> None:
     assert rest.what == "recipe rl"
 
 
-def test_a_look_says_whether_something_changed(store: Store) -> None:
+def test_a_look_that_finds_a_change_is_news(store: Store) -> None:
     found = Cancelled(store)
-    assert not found.look()
+
+    def news() -> bool:
+        found.news = False
+        found.look()
+        return found.news
+
+    assert not news()
     ask_to_cancel(store, "a", [A])
-    assert found.look()
-    assert not found.look()
+    assert news()
+    assert not news()
     lift(store, [A])
-    assert found.look()
+    assert news()
     assert A.identity not in found
+    found.look()
+    assert found.news, "it stays until somebody has acted on it"
 
 
 def test_a_file_that_is_no_request_cancels_nothing(store: Store) -> None:

@@ -178,6 +178,13 @@ def test_a_stopped_job_starts_again(bench: Bench) -> None:
     assert derived(bench, rows) == rows
 
 
+def test_a_job_stops_though_no_row_is_left(bench: Bench) -> None:
+    rows = [{"id": number} for number in range(1000)]
+    bench.should_stop = lambda: True
+    with pytest.raises(Stopped):
+        derive(bench, rows, where={"id": {"min": 5000}})
+
+
 scalars = st.sampled_from(["a", "b", "1", 1, 1.0, 2, True, False, None])
 conditions = st.fixed_dictionaries(
     {},

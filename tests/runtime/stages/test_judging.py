@@ -92,6 +92,14 @@ def test_a_verifier_that_never_returns_is_given_up(root: Path) -> None:
     assert "row 7, completion 'loop': it was at judge.py:" in str(failure.value)
 
 
+def test_a_verifier_that_always_ends_its_process_is_given_up(root: Path) -> None:
+    with load_judge(CONFIG, root, 30.0) as judge, pytest.raises(JobFailed) as failure:
+        judge.judge([call("exit", number) for number in range(1000)])
+    assert failure.value.kind == "verifier"
+    assert "none of its first 8 calls returned; the last: " in str(failure.value)
+    assert "row 7, completion 'exit': it exited with 3" in str(failure.value)
+
+
 def test_a_process_that_ends_costs_one_verdict(root: Path) -> None:
     with load_judge(CONFIG, root, 30.0) as judge:
         verdicts = judge.judge([call("5"), call("exit"), call("killed"), call("4")])

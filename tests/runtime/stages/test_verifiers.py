@@ -81,6 +81,14 @@ def test_a_verifier_that_exits_is_one_that_failed(bench: Bench) -> None:
         load_verifier({"kind": "python", "target": "leaves:judge"}, bench.root)
 
 
+def test_an_error_that_says_too_much_is_cut(bench: Bench) -> None:
+    bench.write("wordy.py", 'def judge(*_):\n    raise ValueError("x" * 100_000)\n')
+    verdict = load_verifier({"kind": "python", "target": "wordy:judge"}, bench.root)("4", row("4"))
+    assert verdict.error is not None
+    assert "wordy.py:2: ValueError: xxx" in verdict.error
+    assert len(verdict.error) < 1000
+
+
 def test_a_verifier_that_changes_its_row_changes_only_a_copy(bench: Bench) -> None:
     bench.write(
         "eats.py", "def judge(c, a, row):\n    return bool(row.pop('q')) and row['list'].pop() == 1\n"

@@ -42,13 +42,13 @@ def main(path: Path) -> None:
 def arm(what: str, number: int) -> None:
     from transformers import Trainer
 
-    from exc.runtime.stages import states, training
+    from exc.runtime.stages import session, states, training
 
     place: dict[str, tuple[Any, str]] = {
-        "sync": (states, "_sync"),
+        "sync": (states, "sync"),
         "save": (training, "save_weights"),
         "pass": (Trainer, "training_step"),
-        "publish": (training, "write_model"),
+        "publish": (session, "write_model"),
     }
     owner, name = place[what]
     setattr(owner, name, deadly(getattr(owner, name), number))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from exc.runtime.context import JobFailed
-from exc.runtime.stages.adapters import adapter_config, check_mergeable, check_targets, merged_tensors
+from exc.runtime.stages.adapters import (
+    adapter_config,
+    check_mergeable,
+    check_targets,
+    merged_tensors,
+    write_adapter,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +45,8 @@ def with_adapters(architecture: str, targets: Any) -> tuple[Any, Any]:
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, vocab_size=50, **MODELS[architecture])
-    plain: Any = AutoModelForCausalLM.from_config(config).eval()
+    factory: Any = AutoModelForCausalLM
+    plain = factory.from_config(config).eval()
     lora = {"r": 2, "lora_alpha": 4.0, "lora_dropout": 0.0, "use_rslora": False, "target_modules": targets}
     check_targets(plain, lora)
     adapted: Any = get_peft_model(copy.deepcopy(plain), adapter_config(lora)).eval()
@@ -68,6 +77,16 @@ def test_the_merged_model_computes_what_the_adapted_one_does(architecture: str, 
         found = plain(ids).logits
     assert not torch.allclose(before, expected, atol=1e-4)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_adapter_is_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    _, adapted = with_adapters("llama", "all-linear")
+    write_adapter(adapted, tmp_path / "adapter")
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    layers = config["target_modules"]
+    assert len(layers) == 7
+    assert layers == sorted(layers)
+    assert isinstance(adapted.peft_config["default"].target_modules, set)  # as it was
 
 
 def test_experts_that_cannot_be_merged_are_refused_before_training() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exc.runtime import files
 from exc.runtime.context import JobFailed
 from exc.runtime.stages import states
 from exc.runtime.stages.states import (
@@ -54,7 +55,7 @@ def test_death_at_any_moment_of_saving_leaves_the_old_or_the_new(
 ) -> None:
     write_state(tmp_path, 1, fill("old"), finish=True)
     calls = 0
-    sync = states._sync
+    sync = files.sync
 
     def die(path: Path) -> None:
         nonlocal calls
@@ -63,7 +64,7 @@ def test_death_at_any_moment_of_saving_leaves_the_old_or_the_new(
         calls += 1
         sync(path)
 
-    monkeypatch.setattr(states, "_sync", die)
+    monkeypatch.setattr(states, "sync", die)
     try:
         state = write_state(tmp_path, 2, fill("new"), finish=True)
         remove_older(tmp_path, state)
