@@ -36,14 +36,25 @@ def watch_live(watch: Watch, plan_folder: Path, console: Console, *, interval_s:
     Over is when all is done, or the submit that was seen has ended; `keep` stays even then. The last frame
     of a view that ended by itself stays on the terminal.
     """
+    try:
+        frame = _draw(watch, plan_folder, console, interval_s, keep)
+    except KeyboardInterrupt:  # whenever it comes: leaving is no fault
+        return 0
+    if frame is None:
+        return 0
+    _print(frame, plan_folder, console)
+    return frame.exit_code
+
+
+def _draw(watch: Watch, plan_folder: Path, console: Console, interval_s: float, keep: bool) -> Frame | None:
+    """Draw until it is over, which gives the last frame, or until someone leaves."""
     over = _Over()
     with _keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             began = time.monotonic()
             frame = watch.look()
-            ended = not keep and over(frame)
-            if ended:
-                break
+            if not keep and over(frame):
+                return frame
             # A slow store is not asked all the time.
             due = began + max(interval_s, 2 * (time.monotonic() - began))
             size = (0, 0)
@@ -53,13 +64,8 @@ def watch_live(watch: Watch, plan_folder: Path, console: Console, *, interval_s:
                     size = width, height
                     shown = frame_lines(frame, plan_folder, width, height, _FOOT)
                     live.update(Group(*shown), refresh=True)
-                try:
-                    if _pressed(descriptor, min(left, 0.2)) in ("q", "Q", "\x03", "\x04"):
-                        return 0
-                except KeyboardInterrupt:
-                    return 0
-    _print(frame, plan_folder, console)
-    return frame.exit_code
+                if _pressed(descriptor, min(left, 0.2)) in ("q", "Q", "\x03", "\x04"):
+                    return None
 
 
 class _Over:
