@@ -84,9 +84,8 @@ def measure(examples: Path, scratch: Path, say: Callable[[str], None] = print) -
             figure(f"{name}: memory of a job to itself", memory, "MB", digits=0),
         ]
         say(f"  {name}: {figures[-2].value} to the first result")
-    figures.append(
-        figure("the second over the first, from work to work", spread([added[False] / added[True]]), "x")
-    )
+    ratio = spread([added[False] / added[True]])
+    figures.append(figure("own process to forked, to the first result", ratio, "x", digits=1))
     return Part(
         "The fork server on the quickstart",
         "The quickstart at 200 steps and two checkpoints, under `exc submit --slots 1`, both ways in "
