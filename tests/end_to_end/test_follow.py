@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.end_to_end.project import Project, wait_until
+from tests.end_to_end.project import TIMEOUT_S, Project, wait_until
 
 pytestmark = pytest.mark.slow
 RL = "mini/30/rl/r0/rl"
@@ -50,10 +50,12 @@ def watch_in_a_terminal(project: Project, keys: bytes) -> tuple[int, str]:
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        # As a shell in a terminal has it: what starts in the background inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         os.close(theirs)
         shown = b""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT_S
         while process.poll() is None and time.monotonic() < deadline:
             if select.select([ours], [], [], 0.1)[0]:
                 try:
@@ -66,7 +68,9 @@ def watch_in_a_terminal(project: Project, keys: bytes) -> tuple[int, str]:
                 else:
                     os.write(ours, keys)
                 keys = b""
-        process.wait(30)
+        if time.monotonic() >= deadline:
+            process.kill()  # nobody reads its screen any more: it could wait for that for ever
+        process.wait()
     os.close(ours)
     return process.returncode, shown.decode(errors="replace")
 
