@@ -16,36 +16,10 @@ pytestmark = pytest.mark.slow
 RL, DPO, MORE = "mini/60/rl/r0/rl", "mini/60/dpo/r0/dpo", "mini/60/more/r0/more"
 BEST = f"{RL}@best.sums.pass@1"
 SPEC = """\
+extends: own-samples.yaml
 version: 1
 experiment: kinds
-seed: 0
-data:
-  documents: {python: sums:documents, args: {count: 400}}
-  train: {jsonl: train.jsonl, take: 12}
-  test: {python: sums:problems, args: {count: 8}}
-  rated: {samples: {from: base, task: sums, num_samples: 4, max_new_tokens: 6}}
-  pairs: {data: rated, pairs: 1}
-tasks:
-  sums:
-    prompt: "{question}="
-    splits:
-      train: {data: train, columns: {question: problem}}
-      pairs: {data: pairs}
-      test: {data: test}
-    stop: ["\\n"]
-    verifier: python:sums:verify
-trunks:
-  mini:
-    pretrain:
-      model: {architecture: llama, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1,
-              num_attention_heads: 2, max_position_embeddings: 64}
-      tokenizer: {bpe: {vocab_size: 290}}
-      data: {documents: 1}
-      batch_size: 8
-      sequence_length: 32
-      tokens: 15360
-      schedule: {shape: constant, peak: 1.0e-2}
-    checkpoints: [60]
+trunks: {mini: {checkpoints: [60]}}
 recipes:
   dpo:
     - dpo: {dpo: {task: sums, split: pairs, batch_size: 2, max_steps: 2, lora: {r: 2, lora_alpha: 4},

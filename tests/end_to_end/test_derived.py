@@ -13,38 +13,12 @@ from tests.end_to_end.project import Project
 pytestmark = pytest.mark.slow
 
 SPEC = """\
+extends: own-samples.yaml
 version: 1
 experiment: rejection
-seed: 0
 data:
-  documents: {python: sums:documents, args: {count: 400}}
-  train: {jsonl: train.jsonl, take: 12}
-  test: {python: sums:problems, args: {count: 8}}
-  rated: {samples: {from: base, task: sums, num_samples: 4, max_new_tokens: 6}}
   right: {data: rated, where: {num_correct: {min: 1}}}
-  pairs: {data: rated, pairs: 1}
-tasks:
-  sums:
-    prompt: "{question}="
-    splits:
-      train: {data: train, columns: {question: problem}}
-      own: {data: right}
-      pairs: {data: pairs}
-      test: {data: test}
-    stop: ["\\n"]
-    verifier: python:sums:verify
-trunks:
-  mini:
-    pretrain:
-      model: {architecture: llama, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1,
-              num_attention_heads: 2, max_position_embeddings: 64}
-      tokenizer: {bpe: {vocab_size: 290}}
-      data: {documents: 1}
-      batch_size: 8
-      sequence_length: 32
-      tokens: 15360
-      schedule: {shape: constant, peak: 1.0e-2}
-    checkpoints: [30, 60]
+tasks: {sums: {splits: {own: {data: right}}}}
 recipes:
   rft:
     - rft:
@@ -60,7 +34,7 @@ evaluations:
 
 def project(folder: Path, spec: str = SPEC) -> Project:
     made = Project.new(folder)
-    (folder / "experiment.yaml").write_text(spec.replace("", ""), encoding="utf-8")
+    (folder / "experiment.yaml").write_text(spec, encoding="utf-8")
     return made
 
 
@@ -104,7 +78,7 @@ def test_a_branch_learns_from_what_its_own_base_got_right(tmp_path: Path) -> Non
     assert kinds.count("sample") == 12  # 2 checkpoints and 4 branches, on 2 splits; none for the data alone
 
     made.edit("num_correct: {min: 1}", "num_correct: {min: 2}")
-    assert "where.num_correct.min 1 -> 2 (experiment.yaml:9:46)" in made.ok("plan")
+    assert "where.num_correct.min 1 -> 2 (experiment.yaml:5:46)" in made.ok("plan")
     made.ok("compile")
     before = made.started()
     made.ok("submit")
@@ -114,7 +88,9 @@ def test_a_branch_learns_from_what_its_own_base_got_right(tmp_path: Path) -> Non
 
 
 def test_data_of_which_nothing_is_left_says_so(tmp_path: Path) -> None:
-    made = project(tmp_path / "nothing", SPEC.replace("{min: 1}", "{min: 4.5}").replace("[30, 60]", "[60]"))
+    made = project(
+        tmp_path / "nothing", SPEC.replace("{min: 1}", "{min: 4.5}") + "trunks: {mini: {checkpoints: [60]}}\n"
+    )
     made.ok("compile")
     assert made.exc("submit").code == 1
     done = made.exc("status")

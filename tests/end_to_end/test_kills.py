@@ -161,6 +161,45 @@ def test_kills_change_nothing_where_jobs_are_not_forked(finished: Project, tmp_p
     assert killed["server"] == 0
 
 
+# Data that jobs make, and choices
+
+CHOOSING = """\
+extends: own-samples.yaml
+version: 1
+experiment: mini
+trunks: {mini: {checkpoints: [60]}}
+recipes:
+  dpo:
+    - dpo: {dpo: {task: sums, split: pairs, batch_size: 2, max_steps: 4, keep: [2],
+                  lora: {r: 2, lora_alpha: 4}, args: {max_length: 32}}}
+  more:
+    - more: {from: {recipe: dpo, step: {best: {evaluation: sums, metric: "pass@1"}}},
+             sft: {task: sums, batch_size: 4, max_steps: 2, args: {max_length: 32}}}
+evaluations:
+  sums: {pass_at_k: {task: sums, k: [1], num_samples: 4, max_new_tokens: 6}}
+accept: {selected-on-test: this is about kills}
+"""
+
+
+def choosing_project(folder: Path) -> Project:
+    project = Project.new(folder)
+    (folder / "experiment.yaml").write_text(CHOOSING, encoding="utf-8")
+    project.ok("compile")
+    assert {"derive", "rate", "dpo", "select"} <= {job.kind for job in project.plan.jobs}
+    return project
+
+
+def test_kills_change_nothing_of_derived_data_and_choices(tmp_path: Path) -> None:
+    calm = choosing_project(tmp_path / "calm")
+    calm.ok("submit")
+    rng = random.Random(4)
+    killed: Counter[str] = Counter()
+    while killed.total() < NUM_KILLS:
+        project = choosing_project(tmp_path / f"killed-{killed.total()}")
+        killed += disturb(rng, project, NUM_KILLS - killed.total())
+        check_same(project, calm)
+
+
 # One training job
 
 
