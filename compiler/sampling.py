@@ -10,8 +10,7 @@ from exc.compiler.reader import Reader
 from exc.compiler.rows import fewshot_output, rows_output
 from exc.compiler.seeds import derive
 from exc.compiler.world import World
-from exc.spec.data import Samples
-from exc.spec.experiment import PassAtK
+from exc.spec.prompting import Sampling
 
 MODEL = "model"  # the sub-folder of an artifact that holds a model
 BLOCK_SIZE = 16  # samples per problem in one sample job; more samples add blocks, so none is drawn twice
@@ -19,21 +18,19 @@ BLOCK_SIZE = 16  # samples per problem in one sample job; more samples add block
 Inputs = dict[str, tuple[Output, str]]
 
 
-def block_size(spec: PassAtK | Samples) -> int:
+def block_size(spec: Sampling) -> int:
     return 1 if spec.temperature == 0 else BLOCK_SIZE
 
 
-def num_blocks(spec: PassAtK | Samples) -> int:
+def num_blocks(spec: Sampling) -> int:
     return -(-spec.num_samples // block_size(spec))
 
 
-def num_exemplars(spec: PassAtK | Samples, model: Output) -> int:
+def num_exemplars(spec: Sampling, model: Output) -> int:
     return spec.num_fewshot.trained if model.job.trained else spec.num_fewshot.base
 
 
-def sample_inputs(
-    world: World, spec: PassAtK | Samples, model: Output, reader: Reader | None = None
-) -> Inputs:
+def sample_inputs(world: World, spec: Sampling, model: Output, reader: Reader | None = None) -> Inputs:
     """What a sample job reads: the model, the problems, and the exemplars where there are any."""
     inputs: Inputs = {
         "model": (model, MODEL),
@@ -44,7 +41,7 @@ def sample_inputs(
     return inputs
 
 
-def sample_config(world: World, spec: PassAtK | Samples, num_fewshot: int, block: int) -> Mapping[str, Any]:
+def sample_config(world: World, spec: Sampling, num_fewshot: int, block: int) -> Mapping[str, Any]:
     """The config of one block; nothing in it tells who asks."""
     task, root = world.spec.tasks[spec.task], world.spec.seed
     shared = world.once(

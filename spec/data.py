@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Count, Float, Fraction, Json, Model, Name, PositiveFloat, PositiveInt, Target
-from exc.spec.prompting import Fewshot
+from exc.spec.base import Count, Float, Fraction, Json, Model, Name, PositiveInt, Target
+from exc.spec.prompting import Sampling
 from exc.spec.references import ModelRef
 from exc.spec.units import DurationS
 
@@ -44,7 +44,7 @@ class Pairs(Model):
     per_problem: PositiveInt = Field(description="pairs of one problem at most")
 
 
-class Samples(Model):
+class Samples(Sampling):
     """Completions drawn from a model and judged by the task's verifier: one row for each problem.
 
     A row has the fields of the task's row, `num_samples`, `num_correct`, `share_correct`, and the texts of
@@ -53,20 +53,7 @@ class Samples(Model):
     """
 
     from_: ModelRef = Field(alias="from", description="the model that is sampled")
-    task: str = Field(description="the task that is asked")
     split: str = Field(default="train", description="the split of the task")
-    limit: PositiveInt | None = Field(default=None, description="only the first so many problems")
-    num_samples: PositiveInt = Field(description="samples per problem; drawn in blocks of 16")
-    temperature: float = Field(
-        default=1.0, ge=0, strict=True, description="0 always takes the likeliest token"
-    )
-    top_p: PositiveFloat = Field(
-        default=1.0, description="sample from the likeliest tokens that hold this share; 1 is all"
-    )
-    max_new_tokens: PositiveInt = Field(description="length of a completion, in tokens")
-    num_fewshot: Fewshot = Field(
-        default=Fewshot(), description="exemplars in the prompt, from the task's pool"
-    )
 
 
 class HubData(Model):

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Fraction, Int, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.base import Fraction, Int, Model, Name, PositiveInt
 from exc.spec.cells import Cells
 from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Span
-from exc.spec.prompting import Fewshot
+from exc.spec.prompting import Sampling
 from exc.spec.recipes import Stage
 from exc.spec.references import At, ModelRef, Selector
 from exc.spec.scalars import Plain
@@ -25,24 +25,11 @@ Figure = Literal["gains", "panels", "sharpening", "general"]
 FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
 
 
-class PassAtK(Model):
+class PassAtK(Sampling):
     """Unbiased pass@k (arXiv 2107.03374) from a pool of samples per problem."""
 
-    task: str = Field(description="the task that is asked")
     split: str = Field(default="test", description="the split of the task")
-    limit: PositiveInt | None = Field(default=None, description="only the first so many problems")
     k: tuple[PositiveInt, ...] = Field(min_length=1, description="numbers of tries, `num_samples` at most")
-    num_samples: PositiveInt = Field(description="samples per problem; drawn in blocks of 16")
-    temperature: float = Field(
-        default=1.0, ge=0, strict=True, description="0 always takes the likeliest token"
-    )
-    top_p: PositiveFloat = Field(
-        default=1.0, description="sample from the likeliest tokens that hold this share; 1 is all"
-    )
-    max_new_tokens: PositiveInt = Field(description="length of a completion, in tokens")
-    num_fewshot: Fewshot = Field(
-        default=Fewshot(), description="exemplars in the prompt, from the task's pool"
-    )
 
 
 class BitsPerByte(Model):

@@ -26,7 +26,6 @@ from exc.spec.experiment import (
     Branches,
     Contrast,
     Evaluation,
-    Fewshot,
     FigureOf,
     PassAtK,
     Replicates,
@@ -35,6 +34,7 @@ from exc.spec.experiment import (
 )
 from exc.spec.kinds import KINDS
 from exc.spec.profiles import Profile, Resources, ResourceSelector, Retries, Tracker
+from exc.spec.prompting import Fewshot
 from exc.spec.published import FolderModel, FolderRun, HubModel, HubRun
 from exc.spec.recipes import Command, Dpo, Grpo, Lora, Merge, PretrainStage, Sft, Stage
 from exc.spec.references import (

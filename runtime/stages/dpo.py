@@ -8,14 +8,13 @@ from typing import Any
 
 from trl import DPOConfig, DPOTrainer
 
-from exc.compiler.batch import sft_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.adapters import adapter_config, check_targets
 from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
-from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
-from exc.runtime.stages.tuning import RowTrainer, check_sampling, load_reference, save_reference, tune
+from exc.runtime.stages.trlconfig import build_config
+from exc.runtime.stages.tuning import RowTrainer, load_reference, row_arguments, save_reference, tune
 from exc.runtime.stages.weights import load_policy
 
 SIDES = ("chosen", "rejected")
@@ -93,18 +92,9 @@ def encode_pairs(
 
 
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> DPOConfig:
-    """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
-    args = config["args"]
-    check_sampling(args)
-    owned = owned_arguments(
-        scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
-    )
-    owned |= {
-        **lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size")),
-        "model_init_kwargs": None,
-        "precompute_ref_log_probs": False,
-    }
-    return build_config(DPOConfig, args, owned)
+    """Build TRL's configuration from the job's."""
+    owned = {**row_arguments(config, scratch), "precompute_ref_log_probs": False}
+    return build_config(DPOConfig, config["args"], owned)
 
 
 class PreferenceTrainer(RowTrainer, DPOTrainer):

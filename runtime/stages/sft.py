@@ -8,15 +8,14 @@ from typing import Any
 
 from trl import SFTConfig, SFTTrainer
 
-from exc.compiler.batch import sft_batch
 from exc.runtime.context import Counts, JobContext, JobFailed
 from exc.runtime.stages.adapters import adapter_config, check_targets
 from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
-from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
-from exc.runtime.stages.tuning import RowTrainer, check_sampling, tune
+from exc.runtime.stages.trlconfig import build_config
+from exc.runtime.stages.tuning import RowTrainer, row_arguments, tune
 from exc.runtime.stages.weights import load_policy
 
 
@@ -90,20 +89,11 @@ def tokenise(
 
 
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
-    """Build TRL's configuration from the job's, with the batch laid out over this world of processes."""
-    args = config["args"]
-    check_sampling(args)
-    owned = owned_arguments(
-        scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
-    )
-    owned |= {
-        **lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size")),
-        # Loading is done: a model object is given, and TRL would warn that these are ignored.
-        "model_init_kwargs": None,
-    }
-    if args.get("completion_only_loss") is None:
+    """Build TRL's configuration from the job's."""
+    owned = row_arguments(config, scratch)
+    if config["args"].get("completion_only_loss") is None:
         owned["completion_only_loss"] = True  # TRL infers it from columns of text, and is given ids
-    return build_config(SFTConfig, args, owned)
+    return build_config(SFTConfig, config["args"], owned)
 
 
 class FineTuner(RowTrainer, SFTTrainer):

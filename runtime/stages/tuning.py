@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
+from exc.compiler.batch import sft_batch
 from exc.runtime.context import JobContext, JobFailed
 from exc.runtime.stages.ordering import SAMPLING, OrderedSampler
 from exc.runtime.stages.session import Run
 from exc.runtime.stages.training import ResumableTrainer, quieten, train
+from exc.runtime.stages.trlconfig import lay_out, owned_arguments
 from exc.runtime.stages.weights import save_weights
 
 _REFERENCE_WEIGHTS = "reference.safetensors"
@@ -38,6 +40,21 @@ def check_sampling(args: Mapping[str, Any]) -> None:
             "config",
             f"`train_sampling_strategy: {sampling}` cannot be resumed exactly; use {' or '.join(SAMPLING)}",
         )
+
+
+def row_arguments(config: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
+    """What a stage on rows sets itself of TRL's configuration, its batch laid out over the processes.
+
+    Raises JobFailed("config") for an order that cannot be resumed or a batch that cannot be split.
+    """
+    args = config["args"]
+    check_sampling(args)
+    owned = owned_arguments(
+        scratch, seed=config["seed"], max_steps=config["max_steps"], bf16=args.get("bf16")
+    )
+    batch = lay_out(sft_batch, config["batch_size"], config.get("micro_batch_size"))
+    # A model object is given: TRL would warn that what says how to load one is ignored.
+    return {**owned, **batch, "model_init_kwargs": None}
 
 
 class RowTrainer(ResumableTrainer):
