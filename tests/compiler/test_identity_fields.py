@@ -1,0 +1,331 @@
+"""What is another computation: every field that is hashed counts, and each kept step is its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exc.compiler import identity
+from exc.compiler.canonical import lr_until
+from exc.compiler.identity import (
+    ALWAYS,
+    FIELDS,
+    KindIdentity,
+    identity_fields,
+    job_identity,
+    step_identity,
+)
+from exc.spec.args import resolve_args
+from tests.compiler.study import plan_of
+
+_FILE = {"path": "data/a.jsonl", "bytes": 3, "sha256": "aa"}
+_JSONL = {"name": "a", "kind": "jsonl", "files": [_FILE]}
+_NUMERIC = {"kind": "numeric"}
+_LORA = {
+    "r": 8,
+    "lora_alpha": 16.0,
+    "lora_dropout": 0.0,
+    "target_modules": "all-linear",
+    "use_rslora": False,
+}
+_JUDGED = {"verifier": _NUMERIC, "max_unverifiable": 0.05}
+_EITHER = {"method": "linear", "weights": [1.0], "metric": "pass@1", "mode": "max"}  # of merge or of select
+CONFIGS: Mapping[str, Mapping[str, Any]] = {
+    "tokenizer": {
+        "algorithm": "bpe",
+        "vocab_size": 512,
+        "split_digits": True,
+        "max_bytes": 1000,
+        "sources": [_JSONL],
+    },
+    "rows": {"source": _JSONL, "columns": {"answer": {"column": "answer", "regex": None}}, "limit": 5},
+    "tokens": {"source": _JSONL, "text": "text"},
+    "derive": {
+        "source": _JSONL,
+        "where": {"level": {"min": 1}},
+        "group_by": "question",
+        "drop": 1,
+        "take": 2,
+        "pairs": {"per_problem": 1},
+    },
+    "rate": {"verifier": _NUMERIC, "num_samples": 16, "max_unverifiable": 0.05},
+    "pretrain": {
+        "model": {"architecture": "llama", "hidden_size": 64},
+        "batch_size": 16,
+        "sequence_length": 64,
+        "lr": {
+            "shape": "cosine",
+            "peak": 1e-3,
+            "warmup_steps": 5,
+            "total_steps": 100,
+            "decay_steps": 0,
+            "floor": 0.0,
+        },
+        "optimizer": {"betas": [0.9, 0.95]},
+        "precision": "fp32",
+        "seed": 1,
+        "step": 50,
+    },
+    "sft": {
+        "prompt": "{question}",
+        "demonstrations": "first",
+        "batch_size": 16,
+        "max_steps": 60,
+        "args": resolve_args("sft", {}),
+        "seed": 1,
+    },
+    "grpo": {
+        "prompt": "{question}",
+        "stop": ["\n"],
+        "verifier": _NUMERIC,
+        "rewards": {"correct": 1.0, "format": 0.0},
+        "num_generations": 8,
+        "prompts_per_rollout": 8,
+        "updates_per_rollout": 2,
+        "rollouts": 40,
+        "args": resolve_args("grpo", {}),
+        "seed": 1,
+    },
+    "dpo": {
+        "prompt": "{question}",
+        "batch_size": 16,
+        "max_steps": 60,
+        "args": resolve_args("dpo", {}),
+        "lora": _LORA,
+        "seed": 1,
+    },
+    "merge": {"method": "linear", "weights": [0.5, 0.5]},
+    "select": {"metric": "pass@1", "mode": "max"},
+    "fetch": {"hub": {"repo": "org/model", "revision": "main", "commit": "abc", "files": []}},
+    "command": {"run": "true", "files": [_FILE], "leaves": "model", "seed": 1},
+    "sample": {
+        "prompt": "{question}",
+        "stop": ["\n"],
+        "num_fewshot": 4,
+        "fewshot_seed": 7,
+        "limit": 10,
+        "block": 0,
+        "block_size": 16,
+        "temperature": 1.0,
+        "top_p": 0.9,
+        "max_new_tokens": 32,
+        "seed": 1,
+    },
+    "score": {"verifier": _NUMERIC, "k": [1, 4], "num_samples": 16, "max_unverifiable": 0.05},
+    "bits_per_byte": {"source": _JSONL, "text": "question", "sequence_length": 64, "limit_bytes": 1000},
+    "smoke": {"of": "merge", "config": _EITHER, "shape": {"hub": "org/model"}, "gpus": 1, "judged": _JUDGED},
+}
+_OTHER_FILE = {**_FILE, "sha256": "bb"}
+_OTHER_JSONL = {**_JSONL, "files": [_OTHER_FILE]}
+_PYTHON = {"kind": "python", "target": "checks:numeric", "code": "cc"}
+OTHER: Mapping[str, Any] = {
+    "algorithm": "path",
+    "vocab_size": 513,
+    "split_digits": False,
+    "max_bytes": 1001,
+    "sources": [_OTHER_JSONL],
+    "files": [_OTHER_FILE],
+    "source": _OTHER_JSONL,
+    "columns": {"answer": {"column": "answer", "regex": "(.*)"}},
+    "limit": 6,
+    "where": {"level": {"max": 1}},
+    "group_by": "level",
+    "drop": 2,
+    "take": 3,
+    "pairs": {"per_problem": 2},
+    "text": "body",
+    "model": {"architecture": "llama", "hidden_size": 65},
+    "batch_size": 32,
+    "sequence_length": 128,
+    "optimizer": {"betas": [0.9, 0.99]},
+    "precision": "bf16",
+    "seed": 2,
+    "prompt": "{question}?",
+    "demonstrations": "all",
+    "max_steps": 61,
+    "stop": [],
+    "verifier": _PYTHON,
+    "rewards": {"correct": 1.0, "format": 0.1},
+    "num_generations": 4,
+    "prompts_per_rollout": 16,
+    "updates_per_rollout": 1,
+    "rollouts": 41,
+    "method": "slerp",
+    "metric": "pass@4",
+    "lora": {**_LORA, "r": 16},
+    "hub": {"repo": "org/model", "revision": "main", "commit": "def", "files": []},
+    "start_step": 10,
+    "start_row": 160,
+    "data_seed": 7,
+    "mode": "min",
+    "weights": [0.25, 0.75],
+    "run": "false",
+    "leaves": "out",
+    "num_fewshot": 5,
+    "fewshot_seed": 8,
+    "block": 1,
+    "block_size": 8,
+    "temperature": 0.9,
+    "top_p": 1.0,
+    "max_new_tokens": 33,
+    "k": [1, 8],
+    "num_samples": 32,
+    "max_unverifiable": 0.1,
+    "verifier_timeout": 90,
+    "limit_bytes": 1001,
+    "of": "select",
+    "config": {**_EITHER, "method": "slerp"},
+    "shape": {"hub": "org/other"},
+    "gpus": 2,
+    "judged": {**_JUDGED, "verifier": _PYTHON},
+}
+EVERY_FIELD = [(kind, name) for kind, table in FIELDS.items() for name in table.fields]
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_default_written_out_is_the_default(kind: str) -> None:
+    config = CONFIGS[kind]
+    defaults = {name: default for name, default in FIELDS[kind].fields.items() if default is not ALWAYS}
+    bare = {name: value for name, value in config.items() if name not in defaults}
+    horizon = {"sft": {"max_steps": 60}, "grpo": {"rollouts": 40}}.get(kind, {})
+    written = {**bare, **{name: list(d) if d == () else d for name, d in defaults.items()}, **horizon}
+    assert job_identity(kind, {**bare, **horizon}, {}) == job_identity(kind, written, {})
+
+
+@pytest.mark.parametrize(("kind", "field"), EVERY_FIELD)
+def test_every_identity_field_counts(kind: str, field: str) -> None:
+    config = CONFIGS[kind]
+    if field == "args":
+        changed = {**config, "args": {**config["args"], "learning_rate": 3e-3}}
+    elif field == "lr":
+        changed = {**config, "lr": {**config["lr"], "peak": 2e-3}}
+    else:
+        changed = {**config, field: OTHER[field]}
+    assert job_identity(kind, changed, {}) != job_identity(kind, config, {})
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_inputs_and_their_roles_and_the_kind_count(kind: str) -> None:
+    config = CONFIGS[kind]
+    found = {
+        job_identity(kind, config, inputs) for inputs in ({}, {"model": "a"}, {"model": "b"}, {"rows": "a"})
+    }
+    assert len(found) == 4
+
+
+def test_the_version_of_a_kind_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = job_identity("merge", CONFIGS["merge"], {})
+    table = FIELDS["merge"]
+    newer = KindIdentity(table.version + 1, table.fields, table.canonical)
+    monkeypatch.setattr(identity, "FIELDS", {**FIELDS, "merge": newer})
+    assert job_identity("merge", CONFIGS["merge"], {}) != before
+
+
+def test_texts_that_run_together_are_kept_apart() -> None:
+    one = {**CONFIGS["command"], "run": "ab", "leaves": "c"}
+    other = {**CONFIGS["command"], "run": "a", "leaves": "bc"}
+    assert job_identity("command", one, {}) != job_identity("command", other, {})
+
+
+@pytest.mark.parametrize("value", [{}, {"output_dir": "x"}, {"logging_steps": 7}])
+def test_where_logs_go_is_no_identity(value: dict[str, Any]) -> None:
+    config = copy.deepcopy(dict(CONFIGS["sft"]))
+    config["args"].update(value)
+    assert job_identity("sft", config, {}) == job_identity("sft", CONFIGS["sft"], {})
+
+
+@pytest.mark.parametrize("kind", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("args", "shared"),
+    [
+        ({"lr_scheduler_type": "constant"}, True),
+        ({"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5.0}, True),
+        # A warm-up below 1 is a share of the run, and a longer run warms up longer.
+        ({"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 0.1}, False),
+        ({"lr_scheduler_type": "linear"}, False),
+    ],
+)
+def test_stages_share_what_does_not_depend_on_their_length(
+    kind: str, args: dict[str, Any], shared: bool
+) -> None:
+    length = {"sft": "max_steps", "grpo": "rollouts"}[kind]
+    short = {**CONFIGS[kind], "args": resolve_args(kind, args), length: 30}
+    assert (job_identity(kind, short, {}) == job_identity(kind, {**short, length: 70}, {})) is shared
+
+
+def test_an_unknown_kind_or_a_missing_field_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        identity_fields("distill", {})
+    with pytest.raises(KeyError, match="weights"):
+        identity_fields("merge", {"method": "linear"})
+
+
+# --- learning rates and kept steps
+
+
+def _lr(shape: str, total: int, decay: int = 0) -> dict[str, Any]:
+    return {
+        "shape": shape,
+        "peak": 1e-3,
+        "warmup_steps": 10,
+        "total_steps": total,
+        "decay_steps": decay,
+        "floor": 0.1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("shape", "decay", "step", "shared"),
+    [
+        ("constant", 0, 100, True),
+        ("wsd", 20, 80, True),  # the last step before the shorter run decays
+        ("wsd", 20, 81, False),
+        ("cosine", 0, 20, False),
+        ("linear", 0, 20, False),
+    ],
+)
+def test_two_horizons_share_what_their_learning_rate_shares(
+    shape: str, decay: int, step: int, shared: bool
+) -> None:
+    short, long = lr_until(_lr(shape, 100, decay), step), lr_until(_lr(shape, 200, decay), step)
+    assert (short == long) is shared
+
+
+def test_wsd_before_its_decay_is_constant() -> None:
+    assert lr_until(_lr("wsd", 100, 20), 80) == lr_until(_lr("constant", 100), 80)
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine", "wsd"])
+@settings(max_examples=40, deadline=None)
+@given(
+    one=st.tuples(st.integers(20, 60), st.integers(1, 10)),
+    other=st.tuples(st.integers(20, 60), st.integers(1, 10)),
+    step=st.integers(1, 60),
+)
+def test_the_same_hashed_rate_means_the_same_rates(
+    shape: str, one: tuple[int, int], other: tuple[int, int], step: int
+) -> None:
+    """Whatever is hashed alike trains alike: on every step up to the checkpoint the rate is equal."""
+    from exc.compiler.learning_rate import make_schedule
+
+    first, second = _lr(shape, *one), _lr(shape, *other)
+    if step <= min(one[0], other[0]) and lr_until(first, step) == lr_until(second, step):
+        a, b = make_schedule(first), make_schedule(second)
+        assert [a(t) for t in range(step)] == [b(t) for t in range(step)]
+
+
+def test_a_kept_step_is_an_artifact_of_its_own() -> None:
+    a, b = "a" * 64, "b" * 64
+    assert len({step_identity(a, 1), step_identity(a, 2), step_identity(b, 1), a}) == 4
+    assert step_identity(a, 1) == step_identity(a, 1)
+
+
+def test_the_last_kept_step_is_the_jobs_artifact() -> None:
+    job = plan_of().job("tiny/400/rl/r0/rl")
+    assert job.kept == {20: step_identity(job.computation, 20), 40: step_identity(job.computation, 40)}
+    assert job.identity == job.kept[40]
