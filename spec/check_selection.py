@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exc.spec.args import trl_fields
 from exc.spec.check_recipes import check_split
-from exc.spec.check_references import check_reference
+from exc.spec.check_references import check_reference, stage_names
 from exc.spec.check_tasks import POOL
 from exc.spec.check_trunks import MAX_SEED
 from exc.spec.codes import CODES
@@ -102,7 +102,9 @@ def _check_pass_at_k(ctx: Context, path: Path, spec: PassAtK) -> None:
 def _check_report(ctx: Context) -> None:
     for index in ctx.indices("report", "contrasts"):
         for side in ("a", "b"):
-            check_reference(ctx, ("report", "contrasts", index, side), in_recipe=False)
+            path: Path = ("report", "contrasts", index, side)
+            check_reference(ctx, path, in_recipe=False)
+            _check_measured(ctx, path)
     for index in ctx.indices("report", "figures"):
         _check_listed(ctx, ("report", "figures", index, "on"), ("base",))
     for path, contrast in ctx.models(Contrast):
@@ -123,6 +125,16 @@ def _check_report(ctx: Context) -> None:
             ("report", "confidence"),
             "a number between 0 and 1, such as 0.95",
         )
+
+
+def _check_measured(ctx: Context, path: Path) -> None:
+    """Of a recipe, only what its last stage leaves is measured, and so can be compared."""
+    recipe, stage = ctx.text(*path, "recipe"), ctx.text(*path, "stage")
+    names = stage_names(ctx, recipe) if recipe is not None else []
+    if stage in names[:-1]:
+        message = f"`{recipe}.{stage}` is not the recipe's last stage, and only that is measured"
+        hint = "a recipe that ends with it shares its job, and is measured"
+        ctx.error("bad-value", message, (*path, "stage"), f"`{names[-1]}`, or no `stage`", hint)
 
 
 def _settings() -> list[str]:
