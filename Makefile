@@ -15,7 +15,7 @@ TEST_ENV = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} TOKENIZERS_PARALLELISM=false
 # Each target uses both cores or the one environment: never two at once, whatever -j says.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help install quickstart check test test-ci ci golden bench docs
+.PHONY: help install quickstart check test test-ci test-slurm ci golden bench docs
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
@@ -46,10 +46,13 @@ test: $(STAMP)  ## every test but the minutes-long ones
 test-ci: $(STAMP)  ## the minutes-long tests: the quickstart in full, kills, faults, an editor
 	$(TEST_ENV) "$(BIN)/python" -m pytest -m ci -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-ci: check test test-ci  ## all of the above
+test-slurm: $(STAMP)  ## the tests on a real SLURM, which they start on this machine; needs root, and Debian or the packages
+	$(TEST_ENV) "$(BIN)/python" -m pytest -m slurm tests/slurm $(PYTEST_ARGS)
+
+ci: check test test-ci test-slurm  ## all of the above
 
 golden: $(STAMP)  ## rewrite the golden files; read the difference before committing it
-	EXC_UPDATE_GOLDEN=1 $(TEST_ENV) "$(BIN)/python" -m pytest -m "not slow and not ci" $(PYTEST_ARGS)
+	EXC_UPDATE_GOLDEN=1 $(TEST_ENV) "$(BIN)/python" -m pytest -m "not slow and not ci and not slurm" $(PYTEST_ARGS)
 	@git --no-pager diff --stat -- tests
 
 bench: $(STAMP)  ## measure what the documentation claims

@@ -20,7 +20,7 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 def parts(scratch: Path) -> dict[str, Callable[[], Part]]:
     """Name -> what measures it, in order."""
-    from benchmarks import fork_server, per_job, scale, stage, startup
+    from benchmarks import fork_server, parallel, per_job, scale, stage, startup
     from benchmarks.workbench import Study, make_study
 
     def finished() -> Study:
@@ -37,6 +37,7 @@ def parts(scratch: Path) -> dict[str, Callable[[], Part]]:
         "per_job": lambda: per_job.measure(scratch, make_study(scratch / "study"), say),
         "fork_server": lambda: fork_server.measure(ROOT / "examples", scratch, say),
         "stage": lambda: stage.measure(finished(), scratch, say=say),
+        "parallel": lambda: parallel.measure(scratch, say=say),
     }
 
 

@@ -14,6 +14,15 @@ def sft_batch(batch_size: int, micro: int | None, world: int) -> dict[str, int]:
     return {"per_device_train_batch_size": per_device, "gradient_accumulation_steps": share // per_device}
 
 
+def kto_batch(batch_size: int, micro: int | None, world: int) -> dict[str, int]:
+    """`sft_batch` for a trainer that refuses to have one completion on a device at once."""
+    fields = sft_batch(batch_size, micro, world)
+    if fields["per_device_train_batch_size"] < 2:
+        how = f"batch_size {batch_size} on {world} devices" if micro is None else f"micro_batch_size {micro}"
+        raise ValueError(f"kto compares what a device holds at once, so that must be at least 2: not {how}")
+    return fields
+
+
 def grpo_batch(
     num_generations: int, prompts_per_rollout: int, updates_per_rollout: int, micro: int | None, world: int
 ) -> dict[str, int]:

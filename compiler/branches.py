@@ -9,15 +9,16 @@ from exc.compiler.points import BASE, Point, point_of, pretraining_seed
 from exc.compiler.pretraining import Run, checkpoint, segment
 from exc.compiler.published import FETCH
 from exc.compiler.reader import Reader
-from exc.compiler.rows import rows_output
+from exc.compiler.rows import LABELLED, PAIR, rows_output
 from exc.compiler.sampling import MODEL
 from exc.compiler.schedules import resolve
 from exc.compiler.selection import Branch
 from exc.compiler.stage_configs import stage_config
 from exc.compiler.world import World
 from exc.spec.cells import base_of
+from exc.spec.paired import SftSide
 from exc.spec.published import FolderModel, HubModel
-from exc.spec.recipes import Body, Dpo, Grpo, Merge, PretrainStage, Sft, Stage, Trained
+from exc.spec.recipes import Body, Dpo, Kto, Merge, PretrainStage, Sft, Side, Stage, Trained, sides
 from exc.spec.references import Best, ModelRef
 
 
@@ -131,26 +132,36 @@ def kept_steps(world: World, body: Trained) -> list[int]:
     return steps_kept
 
 
+def _judged(body: Side) -> tuple[str, ...]:
+    """The columns of judged completions that a stage learns from, in place of answers."""
+    if isinstance(body, Kto) and not body.unpair:
+        return LABELLED
+    return PAIR if isinstance(body, Dpo | Kto) else ()
+
+
 def _inputs(
     world: World, start_from: ModelRef | None, body: Body, branch: Branch, index: int
 ) -> dict[str, tuple[Output, str]]:
     if isinstance(body, HubModel | FolderModel):
         return {}
     if isinstance(body, Merge):
-        parents = [resolve_ref(world, ref, branch, index) for ref in body.of]
-        return {f"parent:{i}": (parent, MODEL) for i, parent in enumerate(parents)}
+        parents = {
+            "base" if where[0] == "base" else f"parent:{where[1]}": resolve_ref(world, ref, branch, index)
+            for where, ref in body.parents
+        }
+        return {role: (parent, MODEL) for role, parent in parents.items()}
     start = resolve_ref(world, start_from or PREVIOUS, branch, index)
     inputs = {"model": (start, MODEL)}
-    if isinstance(body, Sft | Grpo | Dpo):
+    for where, side in sides(body).items():
         name = world.spec.recipes[branch.recipe][index].name
         reader = Reader(branch.trunk, branch.at, branch.recipe, branch.replicate, index, name)
         rows = rows_output(
             world,
-            body.task,
-            body.split,
-            demonstrations=isinstance(body, Sft),
-            preferences=isinstance(body, Dpo),
+            side.task,
+            side.split,
+            demonstrations=isinstance(side, Sft | SftSide),
+            judged=_judged(side),
             reader=reader,
         )
-        inputs["rows"] = (rows, "")
+        inputs[":".join(("rows", *where))] = (rows, "")
     return inputs

@@ -8,14 +8,26 @@ from typing import Any
 
 import orjson
 
-from exc.compiler.canonical import holds_horizon
+from exc.compiler.canonical import holds_horizon, schedules
 from exc.compiler.identity import (
+    SEGMENTED,
     TRAINING_KINDS,
     encoded_fields,
     identity_of,
     step_identity,
 )
 from exc.compiler.plan import Need
+
+_LENGTHS = {
+    **dict.fromkeys(SEGMENTED, "step"),
+    **dict.fromkeys(("grpo", "rloo"), "rollouts"),
+    "interleave": "rounds",
+}
+
+
+def length_key(kind: str) -> str:
+    """What the config of a training kind calls its last step."""
+    return _LENGTHS.get(kind, "max_steps")
 
 
 @dataclass(slots=True)
@@ -38,8 +50,7 @@ class Draft:
     @property
     def horizon(self) -> int:
         """The last step of a training kind, in its own unit."""
-        key = {"pretrain": "step", "grpo": "rollouts"}.get(self.kind, "max_steps")
-        return int(self.config[key])
+        return int(self.config[length_key(self.kind)])
 
     def keep(self, step: int) -> None:
         if step not in self.kept:
@@ -106,7 +117,7 @@ class Builder:
             else {role: output.identity for role, (output, _) in inputs.items() if role not in _UNHASHED}
         )
         digest = identity_of(kind, self._fields(kind, config), digested)
-        step = config["step"] if kind == "pretrain" else None
+        step = config["step"] if kind in SEGMENTED else None
         draft = self._by_work.get((kind, digest, step))
         if draft is None:
             needs = [
@@ -131,9 +142,9 @@ class Builder:
         if job_id != draft.id and job_id not in draft.aliases:
             draft.aliases.append(job_id)
         draft.source.extend(line for line in source if line not in draft.source)
-        if draft.kind in TRAINING_KINDS - {"pretrain"} and not holds_horizon(config["args"]):
+        if draft.kind in TRAINING_KINDS - SEGMENTED and not any(map(holds_horizon, schedules(config))):
             # Equal but for how long it runs: one job that runs to the longer end and keeps both.
-            key = "rollouts" if draft.kind == "grpo" else "max_steps"
+            key = length_key(draft.kind)
             if config[key] > draft.config[key]:
                 draft.config = {**draft.config, key: config[key]}
 

@@ -27,6 +27,11 @@ def source_form(source: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, An
         function = source["target"].partition(":")[2]
         out: dict[str, Any] = {"python": function, "code": source["code"], "args": source["args"]}
         return out | ({"files": [file["sha256"] for file in source["files"]]} if source["files"] else {})
+    if source["kind"] == "reasoning_gym":
+        return {
+            "reasoning_gym": source["generator"],
+            **{key: source[key] for key in ("size", "seed", "config", "version")},
+        }
     out = {source["kind"]: [file["sha256"] for file in source["files"]]}
     if source["kind"] == "text":
         out["split"] = source["split"]
@@ -64,7 +69,7 @@ def files_form(files: list[Mapping[str, Any]], _: Mapping[str, Any]) -> list[lis
 
 def hub_form(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     """A repository at its commit. The revision counts only as long as nobody knows what it means."""
-    part = {"part": hub["part"]} if "part" in hub else {}
+    part = {name: hub[name] for name in ("part", "only") if name in hub}
     if hub["commit"] is None:
         return {"repo": hub["repo"], "revision": hub["revision"], **part}
     return {"repo": hub["repo"], "commit": hub["commit"], **part}
@@ -107,8 +112,14 @@ def holds_horizon(args: Mapping[str, Any]) -> bool:
     return bool(args["lr_scheduler_type"] != "constant")
 
 
+def schedules(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The `args` of a training stage's config that have a learning rate: its own, or those of its sides."""
+    found = [config, config.get("rl", {}), config.get("sft", {})]
+    return [part["args"] for part in found if "lr_scheduler_type" in part.get("args", ())]
+
+
 def horizon_form(value: int, config: Mapping[str, Any]) -> int | None:
-    return value if holds_horizon(config["args"]) else None
+    return value if any(map(holds_horizon, schedules(config))) else None
 
 
 def pretrain_lr_form(lr: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

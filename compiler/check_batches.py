@@ -3,54 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from exc.compiler.batch import grpo_batch, sft_batch
+from exc.compiler.batch import grpo_batch, kto_batch, sft_batch
 from exc.compiler.build import Draft
+from exc.compiler.launch import world_size
 from exc.compiler.resources import Allotment
 from exc.compiler.scope import Scope
 from exc.spec.cells import base_of
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
+from exc.spec.paired import RlSide
 from exc.spec.places import value_span
 from exc.spec.profiles import Profile
-from exc.spec.recipes import Dpo, Grpo, PretrainStage, Sft, Stage
+from exc.spec.recipes import Grpo, Kto, PretrainStage, Rollouts, Stage, sides
 
-WORLD = 1  # processes of a job
-
-Split = Callable[[int | None], object]  # from a micro-batch to TRL's fields; ValueError where it does not go
+# From a micro-batch and a number of processes to TRL's fields; ValueError where it does not go.
+Split = Callable[[int | None, int], object]
 
 
 def check_batches(scope: Scope) -> None:
     """Batches that no micro-batch could split."""
     for place, stage in scope.stages():
-        body = stage.body
-        if isinstance(body, Grpo):
+        if isinstance(stage.body, Kto) and stage.body.batch_size < 2:
+            message = "kto compares what a device holds at once, so that must be at least 2: not batch_size 1"
+            scope.error("batch-arithmetic", message, ("recipes", *place, "kto", "batch_size"))
+        for where, body in sides(stage.body).items():
+            if not isinstance(body, Rollouts | RlSide):
+                continue
             try:
-                _grpo(body)(None)
+                _grpo(body)(None, 1)
             except ValueError as error:
                 name = "num_generations" if body.num_generations < 2 else "updates_per_rollout"
                 if name not in body.model_fields_set:
                     name = "prompts_per_rollout"
-                scope.error("batch-arithmetic", str(error), ("recipes", *place, "grpo", name))
+                scope.error("batch-arithmetic", str(error), ("recipes", *place, stage.kind, *where, name))
 
 
 def check_micro_batches(draft: Experiment, profile: Profile, diagnostics: Diagnostics) -> None:
-    """Report batches that the profile's `micro_batch_size` does not divide, or would train otherwise."""
+    """Report batches that the profile's processes cannot share, or its `micro_batch_size` not divide.
+
+    And those that would train otherwise so.
+    """
     allotment = Allotment(profile)
     for path, jobs, split in _batches(draft):
         for job in jobs:
-            micro = allotment.of(job).get("micro_batch_size")
-            try:
-                split(None)
-            except ValueError:
-                break  # reported by check_batches
-            try:
-                split(micro)
-            except ValueError as error:
-                hint = "`micro_batch_size` stands in the profile"
-                diagnostics.error("batch-arithmetic", str(error), value_span(draft.tree, path), hint=hint)
-                break
+            given = allotment.of(job)
+            fault = _fault(split, given.get("micro_batch_size"), world_size(job.kind, given))
+            if fault is None:
+                continue
+            if fault.message:
+                span = value_span(draft.tree, path)
+                diagnostics.error("batch-arithmetic", fault.message, span, hint=fault.hint)
+            break
+
+
+@dataclass(frozen=True)
+class _Fault:
+    message: str  # "" where another check says it
+    hint: str
+
+
+def _fault(split: Split, micro: int | None, world: int) -> _Fault | None:
+    """Why a batch cannot be split, if it cannot: in any profile, by its world size, by its micro-batch."""
+    tried = (
+        ((None, 1), ""),
+        (
+            (None, world),
+            "how many devices share it is for `gpus`, `processes` and `nodes` in the profile to say",
+        ),
+        ((micro, world), "`micro_batch_size` stands in the profile"),
+    )
+    for sizes, hint in tried:
+        try:
+            split(*sizes)
+        except ValueError as error:
+            return _Fault(str(error) if hint else "", hint)  # the first is reported by check_batches
+    return None
 
 
 def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
@@ -65,10 +96,15 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
         for index, stage in enumerate(stages):
             path: Path = ("recipes", recipe, index, stage.kind)
             jobs = [_stage_job(recipe, stage, trunk) for trunk in trunks]
-            if isinstance(stage.body, Sft | Dpo | PretrainStage):
+            if isinstance(stage.body, PretrainStage):
                 yield (*path, "batch_size"), jobs, _sft(stage.body.batch_size)
-            elif isinstance(stage.body, Grpo):
-                yield (*path, "prompts_per_rollout"), jobs, _grpo(stage.body)
+            for where, body in sides(stage.body).items():
+                if isinstance(body, Kto):
+                    yield (*path, *where, "batch_size"), jobs, partial(kto_batch, body.batch_size)
+                elif isinstance(body, Rollouts | RlSide):
+                    yield (*path, *where, "prompts_per_rollout"), jobs, _grpo(body)
+                else:
+                    yield (*path, *where, "batch_size"), jobs, _sft(body.batch_size)
 
 
 def _stage_job(recipe: str, stage: Stage, trunk: str) -> Draft:
@@ -82,18 +118,19 @@ def _job(kind: str, cls: str, selector: dict[str, str]) -> Draft:
 
 
 def _sft(batch_size: int) -> Split:
-    return lambda micro: sft_batch(batch_size, micro, WORLD)
+    return lambda micro, world: sft_batch(batch_size, micro, world)
 
 
-def _grpo(body: Grpo) -> Split:
+def _grpo(body: Rollouts | RlSide) -> Split:
     sizes = (body.num_generations, body.prompts_per_rollout, body.updates_per_rollout)
 
-    def split(micro: int | None) -> object:
-        fields = grpo_batch(*sizes, micro, WORLD)
-        setting = _by_micro_batch(body.args)
-        if setting is not None and fields != grpo_batch(*sizes, None, WORLD):
+    def split(micro: int | None, world: int) -> object:
+        fields = grpo_batch(*sizes, micro, world)
+        setting = _by_micro_batch(body.args) if isinstance(body, Grpo | RlSide) else None
+        if setting is not None and fields != grpo_batch(*sizes, None, 1):
+            cut = f"micro_batch_size {micro}" if world == 1 else f"{world} devices"
             raise ValueError(
-                f"`{setting}` is computed over what a device takes at once: with micro_batch_size {micro} it "
+                f"`{setting}` is computed over what a device takes at once: with {cut} it "
                 "is another loss; leave that out of the profile for this stage"
             )
         return fields

@@ -132,7 +132,7 @@ def _check_empty(scope: Scope) -> None:
         if not any(on_branch(world, repeated.on, *branch) for branch in scope.planned):
             scope.warning("empty-selection", "no branch is repeated by this", ("replicates", index))
     for name, evaluation in scope.spec.evaluations.items():
-        if not _measures(scope, world, evaluation.on):
+        if evaluation.contamination is None and not _measures(scope, world, evaluation.on):
             message = f"the evaluation `{name}` selects no model"
             scope.warning("empty-selection", message, ("evaluations", name))
     for index, figure in enumerate(scope.spec.report.figures):

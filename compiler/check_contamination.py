@@ -12,7 +12,7 @@ from exc.compiler.facts import Facts
 from exc.compiler.scope import Scope
 from exc.spec.data import Condition, Data, JsonScalar
 from exc.spec.experiment import Spec
-from exc.spec.recipes import Dpo, Grpo, Sft
+from exc.spec.recipes import sides
 
 TRAIN = "train"  # a split whose evaluation is plainly one of what was trained on
 
@@ -73,7 +73,7 @@ def _trains(reading: Reading) -> bool:
 
 def _trained_splits(spec: Spec) -> set[tuple[str, str]]:
     bodies = [stage.body for stages in spec.recipes.values() for stage in stages]
-    return {(body.task, body.split) for body in bodies if isinstance(body, Sft | Grpo | Dpo)}
+    return {(side.task, side.split) for body in bodies for side in sides(body).values()}
 
 
 def _roots_of(scope: Scope, reading: Reading) -> list[Root]:
@@ -111,6 +111,8 @@ def _origin(facts: Facts, data: Data) -> list[str]:
     """What tells the rows of a source from others: equal files are the same ones, wherever they lie."""
     if data.python is not None:
         return [f"{data.python} {sorted(data.args.items())}"]
+    if (made := data.reasoning_gym) is not None:
+        return [f"{made.name} seed {made.seed} {sorted(made.config.items())}"]
     if data.hub is not None:
         locked = facts.hub.get(data.hub.key)
         names = [(file.name, file.sha256) for file in locked.files] if locked is not None else [("", "")]

@@ -113,8 +113,8 @@ def _needs_of_stage(spec: Spec, recipe: str, index: int) -> Iterator[Edge]:
     for reading in stage_readings(spec, (recipe, index), stage):
         yield ("data", reading.name), reading.path, reading.at_key
     if isinstance(stage.body, Merge):
-        for place, ref in enumerate(stage.body.of):
-            yield from _models(spec, ref, (*path, "merge", "of", place))
+        for where, ref in stage.body.parents:
+            yield from _models(spec, ref, (*path, "merge", *where))
     elif stage.from_ is not None and stage.from_.recipe != "prev":
         yield from _models(spec, stage.from_, (*path, "from"))
     elif index > 0:

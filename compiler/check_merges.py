@@ -18,16 +18,17 @@ def check_merges(scope: Scope) -> None:
 
 def _reports_unlike(scope: Scope, place: Place, merge: Merge, own: str) -> bool:
     """Compare every parent's trunk with the first one's."""
-    trunks = [model_origin(scope.spec, ref, (own, *place)) for ref in merge.of]
-    first = trunks[0]
-    for index, trunk in enumerate(trunks):
+    found = [(where, model_origin(scope.spec, ref, (own, *place))) for where, ref in merge.parents]
+    first = found[0][1]
+    for where, trunk in found:
         if first is None or trunk is None or trunk == first:
             continue
         one, other = scope.spec.trunks[first].pretrain, scope.spec.trunks[trunk].pretrain
         difference = _difference(one, other) if one is not None and other is not None else None
         if difference is not None:
-            path = ("recipes", *place, "merge", "of", index)
-            message = f"`{first}` and `{trunk}` cannot be averaged: {difference}"
+            path = ("recipes", *place, "merge", *where)
+            what = "averaged" if merge.method == "linear" else "merged"
+            message = f"`{first}` and `{trunk}` cannot be {what}: {difference}"
             scope.error("merge-parents", message, path, "models of one shape and one tokenizer", key=True)
             return True
     return False

@@ -8,6 +8,7 @@ from exc.compiler.check_steps import check_at, choices
 from exc.compiler.schedules import range_problem
 from exc.compiler.scope import Scope
 from exc.compiler.selection import BETWEEN, selected_steps
+from exc.compiler.trunks import tokens_at, total_steps
 from exc.compiler.world import World
 from exc.spec.experiment import Path
 from exc.spec.references import At
@@ -83,8 +84,8 @@ def _hint(world: World, alone: At, trunks: list[str]) -> str | None:
     near = alone.model_copy(update={"snap": "nearest"})
     if any(selected_steps(world, near, trunk) for trunk in trunks):
         return "`snap: nearest` takes the step next to it"
-    runs = [world.spec.trunks[trunk] for trunk in trunks]
-    if alone.tokens is not None and not any(run.tokens_at(run.total_steps) for run in runs):
+    seen = (tokens_at(world, trunk, total_steps(world, trunk)) for trunk in trunks)
+    if alone.tokens is not None and not any(seen):
         return "nobody says how many tokens it has seen: write `tokens` beside its `step`"
     return None
 
@@ -92,10 +93,12 @@ def _hint(world: World, alone: At, trunks: list[str]) -> str | None:
 def _amounts(scope: Scope, key: str, trunks: list[str]) -> str | None:
     """The checkpoints in the unit that was asked for."""
     amounts: set[float] = set()
+    world = scope.world()
     for trunk in trunks:
-        run = scope.spec.trunks[trunk]
-        steps = scope.steps[trunk]
-        amounts.update(run.tokens_at(step) if key == "tokens" else step / run.total_steps for step in steps)
+        total = total_steps(world, trunk)
+        amounts.update(
+            tokens_at(world, trunk, step) if key == "tokens" else step / total for step in scope.steps[trunk]
+        )
     amounts.discard(0)
     if not amounts:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from exc.compiler.scope import Place, Scope
+from exc.compiler.trunks import total_steps
 from exc.spec.diagnostics import MAX_LISTED
 from exc.spec.experiment import Path
 from exc.spec.recipes import Trained
@@ -44,7 +45,8 @@ def check_at(scope: Scope, path: Path, at: int, trunks: Iterable[str]) -> None:
     names = [name for name in trunks if name in scope.draft.spec.trunks]
     if not names or any(name not in scope.steps or at in scope.steps[name] for name in names):
         return
-    ends = {name: scope.spec.trunks[name].total_steps for name in names}
+    world = scope.world()
+    ends = {name: total_steps(world, name) for name in names}
     if at > max(ends.values()):
         longest = max(ends, key=lambda name: ends[name])
         message = f"step {at} lies past the end of the trunk `{longest}`: its last step is {ends[longest]}"

@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from exc.compiler.plan import SMOKE, Job, Plan
-from exc.spec.units import format_duration
+from exc.spec.units import format_bytes, format_duration
 
 WHAT: Mapping[str, str] = {
     "tokenizer": "make the tokenizer",
@@ -20,9 +20,15 @@ WHAT: Mapping[str, str] = {
     "derive": "choose and group the rows of a data source",
     "rate": "verify the samples of a model as rows of data",
     "pretrain": "pre-train to a scheduled checkpoint",
+    "trainer": "have a trainer of your own go on to a scheduled checkpoint",
     "sft": "supervised fine-tuning (TRL SFTTrainer)",
     "dpo": "preference optimisation (TRL DPOTrainer)",
+    "parallel": "reinforcement and fine-tuning side by side, their models averaged (TRL)",
+    "combined": "reinforcement and fine-tuning as one loss (TRL)",
+    "interleave": "reinforcement and fine-tuning in turn (TRL)",
+    "kto": "learning from good and bad completions (TRL KTOTrainer)",
     "grpo": "reinforcement learning (TRL GRPOTrainer)",
+    "rloo": "reinforcement learning (TRL RLOOTrainer)",
     "merge": "merge models",
     "fetch": "bring what others published into the store",
     "select": "choose the kept step that did best in an evaluation",
@@ -30,6 +36,8 @@ WHAT: Mapping[str, str] = {
     "sample": "sample completions, one block for every problem",
     "score": "verify the samples and count",
     "bits_per_byte": "bits per byte of held-out text",
+    "lm_eval": "measure tasks of lm-evaluation-harness",
+    "contamination": "look for the problems of an evaluation in training data",
     SMOKE: "try a class of jobs at its smallest, on random weights, before any of them",
 }
 LEAVES: Mapping[str, str] = {
@@ -39,9 +47,15 @@ LEAVES: Mapping[str, str] = {
     "derive": "rows.jsonl",
     "rate": "rows.jsonl",
     "pretrain": "model/ and state/ at its checkpoint",
+    "trainer": "model/ at its checkpoint",
     "sft": "model/ and state/ at every kept step",
     "dpo": "model/ and state/ at every kept step",
+    "parallel": "model/ and state/ at every kept step",
+    "combined": "model/ and state/ at every kept step",
+    "interleave": "model/ and state/ at every kept round",
+    "kto": "model/ and state/ at every kept step",
     "grpo": "model/ and state/ at every kept rollout",
+    "rloo": "model/ and state/ at every kept rollout",
     "merge": "model/",
     "fetch": "model/, or rows.jsonl",
     "select": "model/ and choice.json",
@@ -49,6 +63,8 @@ LEAVES: Mapping[str, str] = {
     "sample": "samples.jsonl",
     "score": "scores.jsonl, problems.jsonl and metrics",
     "bits_per_byte": "documents.jsonl and metrics",
+    "lm_eval": "units.jsonl, samples.jsonl, results.json and metrics",
+    "contamination": "found.jsonl and metrics",
     SMOKE: "report.json and metrics; no model",
 }
 
@@ -76,8 +92,8 @@ class JobClass:
 
     @property
     def resources(self) -> str:
-        given = self.jobs[0].resources
-        return ", ".join(_RESOURCE.get(name, f"{name} {{}}".format)(value) for name, value in given.items())
+        given = sorted(self.jobs[0].resources.items(), key=lambda item: item[0] == "nodes")  # of all: last
+        return ", ".join(_RESOURCE.get(name, f"{name} {{}}".format)(value) for name, value in given)
 
     @property
     def smokes(self) -> tuple[str, ...]:
@@ -91,10 +107,17 @@ class JobClass:
         return first if first == last else f"{first} ... {last}"
 
 
-_RESOURCE: Mapping[str, Callable[[int], str]] = {
+_RESOURCE: Mapping[str, Callable[[Any], str]] = {
+    "nodes": lambda num: "1 node" if num == 1 else f"on each of {num} nodes",
     "cpus": lambda num: "1 cpu" if num == 1 else f"{num} cpus",
     "gpus": lambda num: "1 gpu" if num == 1 else f"{num} gpus",
+    "processes": lambda num: "1 process" if num == 1 else f"{num} processes",
+    "mem": lambda size: f"{format_bytes(size)} of memory",
     "time": lambda seconds: f"at most {format_duration(seconds)}",
+    "pack": lambda num: f"{num} side by side",
+    "slurm": lambda place: " ".join(f"{name} {value}" for name, value in place.items() if name != "extra"),
+    "launch": lambda said: next(f"{way} by {said[way]}" for way in ("fsdp", "deepspeed") if way in said),
+    "vllm": lambda said: f"vLLM in {said['memory']:.0%} of each GPU",
 }
 
 

@@ -10,19 +10,24 @@ from typing import Any
 from exc.compiler.batch import grpo_batch, sft_batch
 from exc.compiler.branches import output_of
 from exc.compiler.build import Draft
+from exc.compiler.contamination import add_contamination
 from exc.compiler.continuing import continuation
 from exc.compiler.estimate import estimates
+from exc.compiler.evaluation_facts import evaluation_facts
 from exc.compiler.evaluations import add_evaluations, shows
 from exc.compiler.facts import Facts
 from exc.compiler.identity import TRAINING_KINDS, digest_of_all
+from exc.compiler.ladder import ladder_of
+from exc.compiler.launch import world_size
 from exc.compiler.plan import Job, Plan, lazy_json
 from exc.compiler.points import point_of, tokens_before
 from exc.compiler.resources import Allotment, Resources, split_classes
-from exc.compiler.sampling import BLOCK_SIZE
 from exc.compiler.smoke import add_smokes
-from exc.compiler.trunks import resolve_checkpoints
+from exc.compiler.trunks import resolve_checkpoints, tokens_at, total_steps
 from exc.compiler.world import World
-from exc.spec.experiment import Experiment, FigureOf
+from exc.spec.experiment import Experiment
+from exc.spec.figures import FigureOf
+from exc.spec.paired import PAIRED_KINDS, SIDES
 from exc.spec.profiles import Profile, Tracker
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Stage
@@ -47,8 +52,9 @@ def compile_plan(
     """
     world = World(experiment, facts)
     cells = add_evaluations(world)
+    found_in = add_contamination(world)
     drafts = world.jobs.drafts
-    allotment = Allotment(profile)
+    allotment = Allotment(profile, facts.launch)
     resources = [allotment.of(draft) for draft in drafts]
     _derive(drafts, resources)
     classes = split_classes(drafts, resources)
@@ -59,9 +65,13 @@ def compile_plan(
         seed=experiment.spec.seed,
         root=root,
         spec=experiment.file.rsplit("/", 1)[-1],
-        profile=_profile(profile_name, profile),
+        profile=profile_data(profile_name, profile),
         jobs=tuple(_job(*parts) for parts in zip(drafts, classes, resources, strict=True)),
-        report={**_report(world, cells, warnings), "overrides": list(overrides)},
+        report={
+            **_report(world, cells, warnings),
+            **({"contamination": found_in} if found_in is not None else {}),
+            "overrides": list(overrides),
+        },
     )
     return replace(plan, digest=plan_digest(plan))
 
@@ -86,18 +96,25 @@ def _derive(drafts: Sequence[Draft], resources: Sequence[Resources]) -> None:
     for draft, config, given in zip(drafts, before, resources, strict=True):
         key = id(config), id(given)
         if key not in made:
-            made[key] = {**config, **_derived(draft.kind, config, given.get("micro_batch_size"))}
+            made[key] = {**config, **_derived(draft.kind, config, given)}
         draft.config = made[key]
 
 
-def _derived(kind: str, config: Mapping[str, Any], micro: int | None) -> dict[str, Any]:
+def _derived(kind: str, config: Mapping[str, Any], given: Resources) -> dict[str, Any]:
     """The fields of TRL's configs that follow from the batch, the world size and the micro-batch."""
+    micro, world = given.get("micro_batch_size"), world_size(kind, given)
     out: dict[str, Any] = {} if micro is None else {"micro_batch_size": micro}
-    if kind in ("pretrain", "sft", "dpo"):
-        out["derived"] = sft_batch(config["batch_size"], micro, 1)
-    elif kind == "grpo":
+    if config.get("engine") == "vllm" and "vllm" in given:
+        out["vllm"] = dict(given["vllm"])
+    if kind in ("pretrain", "sft", "dpo", "kto"):
+        out["derived"] = sft_batch(config["batch_size"], micro, world)
+    elif kind in ("grpo", "rloo"):
         generations, prompts = config["num_generations"], config["prompts_per_rollout"]
-        out["derived"] = grpo_batch(generations, prompts, config["updates_per_rollout"], micro, 1)
+        out["derived"] = grpo_batch(generations, prompts, config["updates_per_rollout"], micro, world)
+    elif kind in PAIRED_KINDS:
+        parts = {side: _derived(of, config[side], given) for side, of in SIDES.items()}
+        out["derived"] = {side: part["derived"] for side, part in parts.items()}
+        out |= {"vllm": parts["rl"]["vllm"]} if "vllm" in parts["rl"] else {}
     return out
 
 
@@ -120,7 +137,8 @@ def _job(draft: Draft, cls: str, resources: Resources) -> Job:
     )
 
 
-def _profile(name: str, profile: Profile) -> dict[str, Any]:
+def profile_data(name: str, profile: Profile) -> dict[str, Any]:
+    """A profile as a plan carries it."""
     retries = profile.retries.model_dump(by_alias=True, exclude_none=True)
     return {
         "name": name,
@@ -133,6 +151,17 @@ def _profile(name: str, profile: Profile) -> dict[str, Any]:
         "env": list(profile.env),
         "setup": list(profile.setup),
         **({"trackers": [_set(one) for one in profile.trackers]} if profile.trackers else {}),
+        **(_cluster(profile) if profile.backend == "slurm" else {}),
+    }
+
+
+def _cluster(profile: Profile) -> dict[str, Any]:
+    """What only jobs of a cluster need."""
+    settings = profile.slurm.model_dump(exclude_none=True)
+    container = profile.container
+    return {
+        "slurm": settings,
+        **({} if container is None else {"container": container.model_dump(exclude_none=True)}),
     }
 
 
@@ -151,7 +180,9 @@ def _report(
         "description": spec.description,
         "confidence": spec.report.confidence,
         "trunks": {name: _trunk(world, name, trunk) for name, trunk in spec.trunks.items()},
-        "evaluations": {name: _evaluation(evaluation) for name, evaluation in spec.evaluations.items()},
+        "evaluations": {
+            name: evaluation_facts(world.facts, evaluation) for name, evaluation in spec.evaluations.items()
+        },
         "recipes": {
             name: [
                 {
@@ -180,28 +211,19 @@ def _report(
 
 
 def _figure(world: World, entry: FigureOf, cells: list[dict[str, Any]]) -> str | dict[str, Any]:
-    """A figure's name; of one that shows a part, also the places of the cells in it."""
-    if entry.on == Selector():
-        return entry.figure
-    places = [index for index, cell in enumerate(cells) if shows(world, entry.on, cell)]
-    return {
-        "figure": entry.figure,
-        "on": entry.on.model_dump(exclude_none=True, mode="json"),
-        "cells": places,
-    }
+    """A figure's name; of one that is told more, what it is told, and the places of the cells in a part."""
+    told = entry.model_dump(exclude_defaults=True, exclude={"figure", "on"}, mode="json")
+    if entry.on != Selector():
+        told["on"] = entry.on.model_dump(exclude_none=True, mode="json")
+        told["cells"] = [index for index, cell in enumerate(cells) if shows(world, entry.on, cell)]
+    return {"figure": entry.figure, **told} if told else entry.figure
 
 
 def _trunk(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
     """A trunk's run. Steps are its own; the learning rate's are counted from `start_step`."""
     pretrain = trunk.pretrain
     if pretrain is None:
-        asked = resolve_checkpoints(world, name).steps
-        return {
-            "tokens": trunk.tokens_at(trunk.total_steps),
-            "total_steps": trunk.total_steps,
-            "tokens_before": 0,
-            "checkpoints": [[text, step] for text, step in asked],
-        }
+        return _untold(world, name, trunk)
     start = point_of(world, trunk.from_, None) if trunk.from_ is not None else None
     begins = continuation(world, pretrain, start)
     steps = resolve_checkpoints(world, name).steps  # [what was asked, the step it became]
@@ -217,10 +239,30 @@ def _trunk(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
     return out
 
 
+def _untold(world: World, name: str, trunk: Trunk) -> dict[str, Any]:
+    """A trunk of which exc knows the checkpoints alone: made by others, or by a trainer of one's own."""
+    steps, total = resolve_checkpoints(world, name).steps, total_steps(world, name)
+    out: dict[str, Any] = {
+        "tokens": tokens_at(world, name, total),
+        "total_steps": total,
+        "tokens_before": tokens_before(world, name),
+        "checkpoints": [[asked, step] for asked, step in steps],
+    }
+    if (ladder := ladder_of(world, name)) is not None:
+        rungs = [ladder.at(step) for _, step in steps]
+        out["published"] = [{"name": rung.name, "place": rung.place, "tokens": rung.tokens} for rung in rungs]
+        out |= {"listed": len(ladder.rungs) if ladder.is_listed else None, "strays": len(ladder.strays)}
+    if trunk.command is not None:
+        out["tokens_per_step"] = trunk.tokens_per_step
+        start = point_of(world, trunk.from_, None) if trunk.from_ is not None else None
+        out |= {} if start is None else {"from": output_of(world, start).label}
+    return out
+
+
 def _starts(stage: Stage, index: int) -> str:
     """What a stage starts from, in words."""
     if stage.merge is not None:
-        return ", ".join(str(ref) for ref in stage.merge.of)
+        return ", ".join(str(ref) for _, ref in stage.merge.parents)
     if isinstance(stage.body, HubModel | FolderModel):
         return stage.body.repo if isinstance(stage.body, HubModel) else stage.body.path
     if stage.from_ is None or stage.from_.recipe == "prev":
@@ -234,23 +276,3 @@ def _side(ref: ModelRef) -> str | dict[str, Any]:
     if isinstance(ref.step, BestStep):
         data["step"] = ref.step.best.name
     return data["recipe"] if set(data) == {"recipe"} else data
-
-
-def _evaluation(evaluation: Any) -> dict[str, Any]:
-    body = getattr(evaluation, evaluation.kind)
-    if evaluation.kind == "bits_per_byte":
-        return {"kind": evaluation.kind, "data": body.data, "metrics": ["bits_per_byte"]}
-    return {
-        "kind": evaluation.kind,
-        "task": body.task,
-        "split": body.split,
-        "k": sorted(body.k),
-        "num_samples": body.num_samples,
-        "block_size": BLOCK_SIZE,
-        "limit": body.limit,
-        "max_new_tokens": body.max_new_tokens,
-        "temperature": body.temperature,
-        "top_p": body.top_p,
-        "num_fewshot": body.num_fewshot.model_dump(),
-        "metrics": [f"pass@{k}" for k in sorted(body.k)],
-    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exc.compiler.data_graph import under
 from exc.spec.data import Split
 from exc.spec.experiment import Evaluation, Path, Spec
-from exc.spec.recipes import Body, Dpo, Grpo, PretrainStage, Sft, Stage
+from exc.spec.recipes import Body, PretrainStage, Stage, sides
 from exc.spec.references import ModelRef
 
 Place = tuple[str, int]  # a recipe and the index of a stage in it
@@ -43,11 +43,11 @@ def stage_readings(spec: Spec, place: Place, stage: Stage) -> Iterator[Reading]:
     body: Body = stage.body
     path: Path = ("recipes", *place, stage.kind)
     what = f"`{place[0]}.{stage.name}`"
-    if isinstance(body, Sft | Grpo | Dpo):
-        split = _split(spec, body.task, body.split)
+    for where, side in sides(body).items():
+        split = _split(spec, side.task, side.split)
         if split is not None:
-            yield Reading(split.data, (*path, "task"), what, place, split)
-    elif isinstance(body, PretrainStage):
+            yield Reading(split.data, (*path, *where, "task"), what, place, split)
+    if isinstance(body, PretrainStage):
         for source in body.data:
             yield Reading(source, (*path, "data", source), what, place, at_key=True)
 
@@ -62,6 +62,10 @@ def evaluation_readings(spec: Spec, name: str, evaluation: Evaluation) -> Iterat
         pool = spec.tasks[asked.task].fewshot if asked.task in spec.tasks else None
         if pool is not None and (asked.num_fewshot.base or asked.num_fewshot.trained):
             yield Reading(pool.data, (*path, "num_fewshot"), what, split=pool, at_key=True)
+    elif (sought := evaluation.contamination) is not None:
+        split = _split(spec, sought.task, sought.split)
+        if split is not None:
+            yield Reading(split.data, ("evaluations", name, "contamination", "task"), what, split=split)
     elif (text := evaluation.bits_per_byte) is not None:
         yield Reading(text.data, ("evaluations", name, "bits_per_byte", "data"), what)
 

@@ -11,10 +11,13 @@ from exc.compiler.identity import TRAINING_KINDS
 from exc.compiler.parameters import UnknownSize, num_parameters
 from exc.compiler.plan import SMOKE
 from exc.compiler.published import FETCH
+from exc.spec.paired import LENGTHS, PAIRED_KINDS, SIDES
 
 PUBLISHED_BYTES_PER_PARAMETER = 2  # most weights are published in 16 bits
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
+MOMENTS_BYTES_PER_PARAMETER = 8  # of a second optimizer
+TWO_OPTIMIZERS = ("parallel", "interleave")
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
 MAX_EXACT = 2**53  # above, a count is a float: no reader of JSON need take larger whole numbers
 
@@ -76,23 +79,41 @@ def _count(number: int) -> float:
     return number if number <= MAX_EXACT else float(number)
 
 
+def _of_both(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[str, float]:
+    """What a stage with two sides costs: each as a stage of its own, for as long as this one lasts."""
+    config, steps = draft.config, draft.horizon
+    lengths = {"rl": steps * config.get("rl_steps", 1), "sft": steps * config.get("sft_steps", 1)}
+    parts = []
+    for side, kind in SIDES.items():
+        inner = {**config[side], LENGTHS[side]: lengths[side]}
+        parts.append(_estimate(replace(draft, kind=kind, config=inner, kept={}), parameters, by_id))
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0) for part in parts) for name in names}
+
+
 def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[str, float]:
     config, out = draft.config, {}
+    if draft.kind == "trainer":
+        begun = [by_id[need.job].config["step"] for need in draft.needs if need.role == "resumes"]
+        return {"tokens": (config["step"] - (begun[0] if begun else 0)) * config["tokens_per_step"]}
     if draft.kind == "pretrain":
         before = [need.job for need in draft.needs if need.role == "resumes"]
         start = by_id[before[0]].config["step"] if before else 0
         tokens = (config["step"] - start) * config["batch_size"] * config["sequence_length"]
         out = {"tokens": tokens, "flops": _count(TRAIN * parameters * tokens)}
-    elif draft.kind in ("sft", "dpo"):
+    elif draft.kind in ("sft", "dpo", "kto"):
         out = {"samples": config["max_steps"] * config["batch_size"]}
-    elif draft.kind == "grpo":
+    elif draft.kind in ("grpo", "rloo"):
         samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
         tokens = samples * int(config["args"].get("max_completion_length") or 0)
         out = {"samples": samples, "tokens": tokens, "flops": _count((FORWARD + TRAIN) * parameters * tokens)}
+    elif draft.kind in PAIRED_KINDS:
+        out = _of_both(draft, parameters, by_id)
     elif draft.kind == SMOKE:
         return _estimate(replace(draft, kind=config["of"], config=config["config"]), 0, by_id)
     if draft.kind in TRAINING_KINDS:
-        out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + ADAM_BYTES_PER_PARAMETER)
+        state = ADAM_BYTES_PER_PARAMETER + MOMENTS_BYTES_PER_PARAMETER * (draft.kind in TWO_OPTIMIZERS)
+        out["disk_bytes"] = len(draft.kept) * parameters * (BYTES_PER_PARAMETER + state)
     elif draft.kind == FETCH:
         out["disk_bytes"] = _published_bytes(draft, "")
     elif draft.kind in ("merge", "command"):

@@ -11,7 +11,7 @@ from exc.compiler.measuring import BASE, Measured, evaluate
 from exc.compiler.points import tokens_before
 from exc.compiler.pretraining import checkpoint, segments
 from exc.compiler.selection import Branch, planned_branches, selects
-from exc.compiler.trunks import checkpoint_steps
+from exc.compiler.trunks import checkpoint_steps, tokens_at
 from exc.compiler.world import World
 from exc.spec.recipes import STAGE_KINDS, PretrainStage, Trained
 from exc.spec.references import BestStep, Selector
@@ -84,7 +84,7 @@ def add_evaluations(world: World) -> list[dict[str, Any]]:
     models = measured_models(world)
     cells: list[dict[str, Any]] = []
     for name, evaluation in world.spec.evaluations.items():
-        for model in models:
+        for model in models if evaluation.contamination is None else ():
             if _selected(world, evaluation.on, model):
                 score = evaluate(world, name, evaluation, model)
                 cells.append(_cell(world, name, model, score))
@@ -134,7 +134,7 @@ def _cell(world: World, name: str, model: Measured, score: Output) -> dict[str, 
         "evaluation": name,
         "trunk": model.trunk,
         "at": model.at,
-        "tokens": tokens_before(world, model.trunk) + world.spec.trunks[model.trunk].tokens_at(model.at),
+        "tokens": tokens_before(world, model.trunk) + tokens_at(world, model.trunk, model.at),
         "recipe": model.recipe,
         "matrix": _values(world, model),
         "replicate": model.replicate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,14 @@ class LockedRepo:
 
 
 @dataclass(frozen=True, slots=True)
+class HarnessFolder:
+    """A folder of tasks for lm-evaluation-harness: what each measures, and every file they are made of."""
+
+    tasks: Mapping[str, tuple[str, ...]]  # task or group -> its metrics, as results name them
+    files: tuple[FileFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Digests of everything local that determines results, and what names on the hub mean."""
 
@@ -46,3 +55,13 @@ class Facts:
         default_factory=dict
     )  # folder of a tokenizer, as written -> how many tokens it has; None where that cannot be told
     hub: Mapping[str, LockedRepo] = field(default_factory=dict)  # key of a model or data set, where locked
+    refs: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # repository with checkpoints, where locked -> branch or tag -> commit
+    folders: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # folder with checkpoints, as written -> the folders in it
+    harness: Mapping[str, HarnessFolder] = field(default_factory=dict)  # folder of tasks, as written
+    launch: Mapping[tuple[str, str], Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # (fsdp or deepspeed, file as the profile names it) -> its settings

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from exc.compiler.classes import JobClass, class_configs, job_classes
 from exc.compiler.graph_svg import graph_svg
 from exc.compiler.plan import PLAN_FILE, Plan, dump, to_json
+from exc.compiler.script_parts import FIRST_PORT, PORTS, accelerate_config, sbatch_lines, start_of
 from exc.compiler.summary import summary
 
 if TYPE_CHECKING:
@@ -35,7 +36,26 @@ def render(template: str, **values: Any) -> str:
 
 def script(plan: Plan, cls: JobClass) -> str:
     """The script of a class."""
-    return render("job.sh.j2", cls=cls, experiment=plan.experiment, setup=plan.profile["setup"])
+    return render(
+        "job.sh.j2",
+        cls=cls,
+        experiment=plan.experiment,
+        setup=plan.profile["setup"],
+        sbatch=sbatch_lines(cls, plan.experiment, plan.profile),
+        start=start_of(cls, plan.profile),
+        root=plan.root,
+        store=_store(plan),
+        first_port=FIRST_PORT,
+        ports=PORTS,
+    )
+
+
+def _store(plan: Plan) -> str:
+    """The store's place as a word of a shell line in double quotes."""
+    said = str(plan.profile.get("store") or "store")
+    if said.startswith("~"):
+        return said.replace("~", "$HOME", 1)
+    return said if said.startswith("/") else f"$PWD/{said}"
 
 
 def plan_folder(plan: Plan) -> dict[str, bytes]:
@@ -58,4 +78,10 @@ def plan_scripts(plan: Plan) -> dict[str, bytes]:
 
 
 def _scripts(plan: Plan, classes: Sequence[JobClass]) -> dict[str, bytes]:
-    return {f"jobs/{cls.name}.sh": script(plan, cls).encode() for cls in classes}
+    out = {f"jobs/{cls.name}.sh": script(plan, cls).encode() for cls in classes}
+    for cls in classes:
+        start = start_of(cls, plan.profile)
+        if start.world > 1:
+            settings = cls.jobs[0].resources.get("launch", {}).get("settings", {})
+            out[f"jobs/{cls.name}.accelerate.yaml"] = accelerate_config(start, settings)
+    return out

@@ -19,9 +19,15 @@ FILL: Mapping[str, str] = {
     "derive": "#e8eaed",
     "rate": "#e8eaed",
     "pretrain": "#cfe3f7",
+    "trainer": "#cfe3f7",
     "sft": "#d7efd8",
     "grpo": "#fde3c8",
+    "rloo": "#fde3c8",
     "dpo": "#fde3c8",
+    "kto": "#fde3c8",
+    "parallel": "#fde3c8",
+    "combined": "#fde3c8",
+    "interleave": "#fde3c8",
     "merge": "#eadcf5",
     "select": "#eadcf5",
     "fetch": "#e3e3e3",
@@ -29,6 +35,8 @@ FILL: Mapping[str, str] = {
     "sample": "#f7f3d4",
     "score": "#f7f3d4",
     "bits_per_byte": "#f7f3d4",
+    "lm_eval": "#f7f3d4",
+    "contamination": "#f7f3d4",
     SMOKE: "#fbd9d3",  # not a box, but a mark on the boxes of those that wait for it
 }
 STYLE = (

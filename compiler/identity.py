@@ -32,11 +32,15 @@ from exc.compiler.canonical import (
     verifier_form,
     where_form,
 )
-from exc.spec.args import stage_version
+from exc.spec.args import frozen_defaults, stage_version
+from exc.spec.paired import PAIRED_KINDS, SIDES
 
 ALWAYS = object()  # no default: the field is always part of identity
 
-TRAINING_KINDS = frozenset({"pretrain", "sft", "grpo", "dpo"})
+# Training kinds whose every job ends at one kept step, and is a segment of one run.
+SEGMENTED = frozenset({"pretrain", "trainer"})
+
+TRAINING_KINDS = frozenset({"pretrain", "trainer", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,30 @@ _NOT_SMOKED_ARGS = frozenset(
 )
 
 
+def _smoked_args(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in args.items() if key not in _NOT_SMOKED_ARGS}
+
+
+def _side_form(side: str) -> Form:
+    """The form of one side of a stage that has two: that of the stage it is like, without length and seed."""
+    kind = SIDES[side]
+
+    def form(config: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+        args = {**frozen_defaults(kind), **config["args"]}  # a side lacks what is not read of it
+        fields = identity_fields(kind, {**config, "args": args, "seed": None})
+        return {name: value for name, value in fields.items() if name != "seed"}
+
+    return form
+
+
 def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[str, Any]:
     """What a smoke run tries of a kind's config: what its memory, templates and verifiers depend on."""
     out: dict[str, Any] = {"version": FIELDS[smoke["of"]].version}
     for name, value in identity_fields(smoke["of"], config).items():
         if name == "args":
-            out[name] = {key: each for key, each in value.items() if key not in _NOT_SMOKED_ARGS}
+            out[name] = _smoked_args(value)
+        elif name in SIDES:
+            out[name] = {**value, "args": _smoked_args(value["args"])}
         elif name not in _NOT_SMOKED:
             out[name] = value
     if config.get("micro_batch_size") is not None:
@@ -75,6 +97,9 @@ def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[s
 
 # What takes longer is not verified: seconds. Never change this default.
 _TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
+
+_BOTH_SIDES: Mapping[str, Any] = {"rl": ALWAYS, "sft": ALWAYS, "lora": None, "seed": ALWAYS}
+_SIDE_FORMS: Mapping[str, Form] = {"rl": _side_form("rl"), "sft": _side_form("sft"), "lora": lora_form}
 
 FIELDS: Mapping[str, KindIdentity] = {
     "tokenizer": KindIdentity(
@@ -157,6 +182,7 @@ FIELDS: Mapping[str, KindIdentity] = {
             "rollouts": None,
             "args": ALWAYS,
             "lora": None,
+            "engine": "transformers",
             "seed": ALWAYS,
         },
         {
@@ -166,7 +192,75 @@ FIELDS: Mapping[str, KindIdentity] = {
             "rollouts": horizon_form,
         },
     ),
-    "merge": KindIdentity(1, {"method": ALWAYS, "weights": ALWAYS}, {}),
+    "rloo": KindIdentity(
+        stage_version("rloo"),
+        {
+            "prompt": ALWAYS,
+            "stop": (),
+            "verifier": ALWAYS,
+            **_TIMEOUT,
+            "rewards": ALWAYS,
+            "num_generations": ALWAYS,
+            "prompts_per_rollout": ALWAYS,
+            "updates_per_rollout": 1,
+            "rollouts": None,
+            "args": ALWAYS,
+            "lora": None,
+            "engine": "transformers",
+            "seed": ALWAYS,
+        },
+        {
+            "args": args_form("rloo"),
+            "lora": lora_form,
+            "verifier": verifier_form,
+            "rollouts": horizon_form,
+        },
+    ),
+    "kto": KindIdentity(
+        stage_version("kto"),
+        {
+            "prompt": ALWAYS,
+            "unpair": False,
+            "batch_size": ALWAYS,
+            "max_steps": None,
+            "args": ALWAYS,
+            "lora": None,
+            "seed": ALWAYS,
+        },
+        {"args": args_form("kto"), "lora": lora_form, "max_steps": horizon_form},
+    ),
+    "parallel": KindIdentity(
+        1,
+        {"weights": ALWAYS, "sync_every": 1, "max_steps": None, **_BOTH_SIDES},
+        {"max_steps": horizon_form, **_SIDE_FORMS},
+    ),
+    "combined": KindIdentity(
+        1,
+        {"weights": ALWAYS, "max_steps": None, **_BOTH_SIDES},
+        {"max_steps": horizon_form, **_SIDE_FORMS},
+    ),
+    "interleave": KindIdentity(
+        1,
+        {"rl_steps": ALWAYS, "sft_steps": ALWAYS, "rounds": None, **_BOTH_SIDES},
+        {"rounds": horizon_form, **_SIDE_FORMS},
+    ),
+    "merge": KindIdentity(
+        1, {"method": ALWAYS, "weights": None, "t": None, "density": None, "normalize": False}, {}
+    ),
+    # `resume` says how it goes on, and `keep` what else is branched: neither is hashed.
+    "trainer": KindIdentity(
+        1,
+        {
+            "run": ALWAYS,
+            "files": (),
+            "leaves": ALWAYS,
+            "convert": None,
+            "tokens_per_step": ALWAYS,
+            "total_steps": ALWAYS,
+            "seed": ALWAYS,
+        },
+        {"files": files_form},
+    ),
     "fetch": KindIdentity(
         1,
         {"hub": None, "files": ()},
@@ -189,6 +283,8 @@ FIELDS: Mapping[str, KindIdentity] = {
             "temperature": ALWAYS,
             "top_p": 1.0,
             "max_new_tokens": ALWAYS,
+            "chat_template": False,
+            "engine": "transformers",
             "seed": ALWAYS,
         },
         {},
@@ -208,6 +304,22 @@ FIELDS: Mapping[str, KindIdentity] = {
         1,
         {"source": ALWAYS, "text": "text", "sequence_length": ALWAYS, "limit_bytes": None},
         {"source": source_form},
+    ),
+    "lm_eval": KindIdentity(
+        1,
+        {
+            "harness": ALWAYS,
+            "tasks": ALWAYS,
+            "mean": (),
+            "limit": None,
+            "num_fewshot": None,
+            "seed": ALWAYS,
+            "files": (),
+        },
+        {"files": files_form},
+    ),
+    "contamination": KindIdentity(
+        1, {"source": ALWAYS, "fields": ALWAYS, "limit": None, "ngram": ALWAYS}, {"source": source_form}
     ),
     # The shape is that of the model, never its weights: one run stands for all checkpoints.
     "smoke": KindIdentity(

@@ -8,11 +8,13 @@ from typing import Any
 
 from exc.compiler.build import Output
 from exc.compiler.derived import read_data
+from exc.compiler.harness import harness_config
 from exc.compiler.rows import judging_config
 from exc.compiler.sampling import MODEL, num_blocks, num_exemplars, sample_config, sample_inputs
 from exc.compiler.world import World
 from exc.spec.cells import base_of
 from exc.spec.experiment import BitsPerByte, Evaluation, PassAtK
+from exc.spec.measures import LmEval
 
 BASE = "base"
 DEFAULT_WINDOW = 1024  # tokens of text at once, for a model of which no trunk says how long its sequences are
@@ -35,6 +37,8 @@ def evaluate(world: World, name: str, evaluation: Evaluation, model: Measured) -
     """The job that leaves what an evaluation found of a model; planned once, however many ask."""
     if evaluation.pass_at_k is not None:
         return _pass_at_k(world, name, evaluation.pass_at_k, model)
+    if evaluation.lm_eval is not None:
+        return _lm_eval(world, name, evaluation.lm_eval, model)
     assert evaluation.bits_per_byte is not None
     return _bits_per_byte(world, name, evaluation.bits_per_byte, model)
 
@@ -76,6 +80,14 @@ def _bits_per_byte(world: World, name: str, spec: BitsPerByte, model: Measured) 
     )
     inputs = {"model": (model.output, MODEL), **read}
     return _add(world, name, "bits_per_byte", "bits_per_byte", config, inputs, model)
+
+
+def _lm_eval(world: World, name: str, spec: LmEval, model: Measured) -> Output:
+    shots = spec.num_fewshot
+    trained = model.output.job.trained
+    num_fewshot = None if shots is None else shots.trained if trained else shots.base
+    config = world.once(("lm_eval", name, trained), lambda: harness_config(world.facts, spec, num_fewshot))
+    return _add(world, name, "lm_eval", "lm_eval", config, {"model": (model.output, MODEL)}, model)
 
 
 def _add(

@@ -19,7 +19,7 @@ def trunk_origin(spec: Spec, trunk: str, seen: _Seen = frozenset()) -> str | Non
     """The trunk from scratch that a trunk goes back to; None where that cannot be told."""
     if trunk in seen or trunk not in spec.trunks:
         return None
-    if spec.trunks[trunk].published is not None:
+    if spec.trunks[trunk].pretrain is None:
         return None
     start = spec.trunks[trunk].from_
     return trunk if start is None else model_origin(spec, start, None, seen | {trunk})

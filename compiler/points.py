@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exc.compiler.origins import PREVIOUS
 from exc.compiler.seeds import replicate_seed, round_seed
 from exc.compiler.selection import Branch, num_replicates, seed_of
-from exc.compiler.trunks import checkpoint_at
+from exc.compiler.trunks import checkpoint_at, tokens_at
 from exc.compiler.world import World
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Merge, PretrainStage, Trained
@@ -72,8 +72,9 @@ def starts(world: World, point: Point) -> list[Point]:
     stage = world.spec.recipes[branch.recipe][point.index]
     if isinstance(stage.body, HubModel | FolderModel):
         return []
-    refs = stage.body.of if isinstance(stage.body, Merge) else (stage.from_ or PREVIOUS,)
-    return [point_of(world, ref, branch, point.index) for ref in refs]
+    if isinstance(stage.body, Merge):
+        return [point_of(world, ref, branch, point.index) for _, ref in stage.body.parents]
+    return [point_of(world, stage.from_ or PREVIOUS, branch, point.index)]
 
 
 def root(world: World, point: Point) -> Point:
@@ -103,7 +104,8 @@ def last_step(world: World, point: Point) -> int | None:
 
 def pretraining_seed(world: World, point: Point) -> int:
     """The seed of the pre-training that made a model."""
-    run = pretraining(world, point)
+    is_trunk = point.branch.recipe == BASE
+    run = world.spec.trunks[point.branch.trunk].run if is_trunk else pretraining(world, point)
     assert run is not None
     if run.seed is not None:
         return run.seed
@@ -135,7 +137,7 @@ def tokens_seen(world: World, point: Point, seen: frozenset[Point] = frozenset()
         return 0
     run = pretraining(world, point)
     if run is None and point.branch.recipe == BASE:
-        return world.spec.trunks[point.branch.trunk].tokens_at(point.branch.at)
+        return tokens_at(world, point.branch.trunk, point.branch.at)
     own = (last_step(world, point) or 0) * run.tokens_per_step if run is not None else 0
     return own + _most(tokens_seen(world, start, seen | {point}) for start in starts(world, point))
 

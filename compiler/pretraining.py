@@ -10,14 +10,16 @@ from typing import Any
 from exc.compiler.build import Output
 from exc.compiler.continuing import continuation
 from exc.compiler.derived import placed, read_all, read_data
+from exc.compiler.ladder import rung_model
 from exc.compiler.origins import trunk_origin
 from exc.compiler.points import Point, at_checkpoint, point_of, pretraining_seed, root
-from exc.compiler.published import FETCH, published_config
+from exc.compiler.published import FETCH, published_config, tokenizer_config
 from exc.compiler.reader import Reader
 from exc.compiler.rows import file_configs
+from exc.compiler.trainer import trainer_segment
 from exc.compiler.trunks import checkpoint_steps
 from exc.compiler.world import World
-from exc.spec.published import FolderRun, HubRun
+from exc.spec.published import HubModel
 from exc.spec.trunks import Pretrain
 
 EMPTY = ""  # the artifact's own folder
@@ -51,16 +53,20 @@ class Run:
 
 def checkpoint(world: World, trunk: str, step: int) -> Output:
     """The model at one checkpoint of a trunk; its segment resumes from the checkpoint before it."""
-    published = world.spec.trunks[trunk].published
-    if published is not None:
-        return world.once(("published", trunk), lambda: _published(world, trunk, published))
+    spec = world.spec.trunks[trunk]
+    if spec.published is not None:
+        return world.once(("published", trunk, step), lambda: _published(world, trunk, step))
+    if spec.command is not None:
+        return trainer_segment(world, trunk, step)
     return segment(world, world.once(("run", trunk), lambda: _trunk_run(world, trunk)), step)
 
 
-def _published(world: World, trunk: str, model: HubRun | FolderRun) -> Output:
-    source = world.line("trunks", trunk, "hub" if isinstance(model, HubRun) else "folder")
+def _published(world: World, trunk: str, step: int) -> Output:
+    model, is_one = rung_model(world, trunk, step), world.spec.trunks[trunk].names is None
+    source = world.line("trunks", trunk, "hub" if isinstance(model, HubModel) else "folder")
     config, selector = published_config(world, model), {"trunk": trunk}
-    draft = world.jobs.add(FETCH, f"{trunk}/{FETCH}", FETCH, config, {}, source=source, selector=selector)
+    name = f"{trunk}/{FETCH}" if is_one else f"{trunk}/{FETCH}/{step}"
+    draft = world.jobs.add(FETCH, name, FETCH, config, {}, source=source, selector=selector)
     return world.jobs.final(draft)
 
 
@@ -178,6 +184,11 @@ def tokenizer(world: World, trunk: str) -> Output:
         if spec.bpe is not None:
             sources, inputs = read_all(world, list(run.data))
             config: dict[str, Any] = {"algorithm": "bpe", **spec.bpe.model_dump(), "sources": sources}
+        elif spec.hub is not None:
+            config, inputs = (
+                {"algorithm": "hub"},
+                {"fetched": (_fetched(world, trunk, spec.hub), "tokenizer")},
+            )
         else:
             assert spec.path is not None
             config, inputs = {"algorithm": "path", "files": file_configs(world, (spec.path,))}, {}
@@ -186,6 +197,13 @@ def tokenizer(world: World, trunk: str) -> Output:
         world.memo[key] = world.jobs.final(draft)
     output: Output = world.memo[key]
     return output
+
+
+def _fetched(world: World, trunk: str, model: HubModel) -> Output:
+    config = tokenizer_config(world, model)
+    source = world.line("trunks", trunk, "pretrain", "tokenizer", "hub")
+    draft = world.jobs.add(FETCH, f"{trunk}/tokenizer.fetch", "tokenizer.fetch", config, {}, source=source)
+    return world.jobs.final(draft)
 
 
 def _tokens(world: World, run: Run, name: str) -> Output:

@@ -24,6 +24,12 @@ def published_config(world: World, model: HubModel | FolderModel) -> dict[str, A
     }
 
 
+def tokenizer_config(world: World, model: HubModel) -> dict[str, Any]:
+    """The tokenizer's files of a model on the hub."""
+    hub = {"repo": model.repo, "revision": model.revision, "only": "tokenizer"}
+    return {"hub": {**hub, **_locked(world.facts.hub.get(model.tokenizer_key))}}
+
+
 def data_config(world: World, data: HubData) -> dict[str, Any]:
     """A data set on the hub: the Parquet files of one split."""
     hub = {"repo": data.repo, "revision": data.revision, "part": f"{data.config}/{data.split}"}

@@ -11,10 +11,17 @@ from exc.compiler.facts import FileFact
 from exc.compiler.reader import Reader
 from exc.compiler.world import World
 from exc.spec.data import Column, Split, Task
+from exc.spec.harness import GYM_VERSION
 
 PYTHON_VERIFIER = "python:"
+# How long a call of a verifier may take, in seconds, of those that could hang.
+DEFAULT_TIMEOUT_S = {"python": 60, "math": 10, "reasoning_gym": 10}
+METADATA = "metadata"  # the column by which reasoning-gym scores an answer
 DEMONSTRATIONS = "demonstrations"
 PAIR = ("chosen", "rejected")
+LABELLED = ("completion", "label")
+# Columns -> what the job that reads them is called.
+_JUDGED: dict[tuple[str, ...], str] = {PAIR: "pairs", LABELLED: "labelled"}
 FEWSHOT = "fewshot"  # what the job of a task's exemplar pool is called
 
 
@@ -31,6 +38,17 @@ def source_config(world: World, name: str) -> dict[str, Any]:
             "target": data.python,
             "args": data.args,
             "code": code,
+        }
+    if (made := data.reasoning_gym) is not None:
+        return {
+            "name": name,
+            "kind": "reasoning_gym",
+            "files": [],
+            "generator": made.name,
+            "size": made.size,
+            "seed": made.seed,
+            "config": made.config,
+            "version": GYM_VERSION,
         }
     patterns: tuple[str, ...] = getattr(data, data.kind)
     out: dict[str, Any] = {"name": name, "kind": data.kind, "files": file_configs(world, patterns)}
@@ -58,8 +76,15 @@ def verifier_config(world: World, task: Task) -> dict[str, Any]:
 def judging_config(world: World, task: Task) -> dict[str, Any]:
     """A task's verifier, and for one that could hang how long a call may take, in seconds."""
     verifier = verifier_config(world, task)
-    timeout = {"verifier_timeout": task.verifier_timeout} if verifier["kind"] == "python" else {}
-    return {"verifier": verifier, **timeout}
+    default = DEFAULT_TIMEOUT_S.get(verifier["kind"])
+    if default is None:
+        return {"verifier": verifier}
+    return {"verifier": verifier, "verifier_timeout": task.verifier_timeout or default}
+
+
+def rewards_config(task: Task) -> dict[str, Any]:
+    """What completions earn; where an answer must stand only if it matters."""
+    return task.rewards.model_dump(exclude=set() if task.rewards.form != "any" else {"form"})
 
 
 def prompt_fields(template: str) -> list[str]:
@@ -74,7 +99,7 @@ def rows_output(
     split_name: str,
     *,
     demonstrations: bool = False,
-    preferences: bool = False,
+    judged: tuple[str, ...] = (),
     reader: Reader | None = None,
 ) -> Output:
     """The job that reads a task's split: what its prompt reads, its answer, and the declared columns.
@@ -82,14 +107,14 @@ def rows_output(
     `reader` is the stage that reads it, which data sampled from a branch's own model depends on.
 
     Demonstrations that are not declared are read for those alone who ask, in a job of its own: whether some
-    recipe trains on them must not change what others read. So are the two sides of preferences, which need
-    no answer.
+    recipe trains on them must not change what others read. So are `judged` completions, PAIR or LABELLED,
+    which need no answer.
     """
     task = world.spec.tasks[task_name]
     split = task.splits[split_name]
-    if preferences:
-        job_id = f"tasks/{task_name}/{split_name}.pairs"
-        return _rows(world, job_id, task_name, split, ("splits", split_name), PAIR, reader)
+    if judged:
+        job_id = f"tasks/{task_name}/{split_name}.{_JUDGED[judged]}"
+        return _rows(world, job_id, task_name, split, ("splits", split_name), judged, reader)
     apart = demonstrations and DEMONSTRATIONS not in split.columns
     job_id = f"tasks/{task_name}/{split_name}{f'.{DEMONSTRATIONS}' if apart else ''}"
     more = (DEMONSTRATIONS,) if apart else ()
@@ -134,7 +159,8 @@ def _rows(
 
 
 def _columns(task: Task, split: Split, more: tuple[str, ...]) -> dict[str, Any]:
-    names = [*prompt_fields(task.prompt), *(() if more == PAIR else ("answer",)), *more]
+    own = (METADATA,) if task.verifier == "reasoning_gym" else ()
+    names = [*prompt_fields(task.prompt), *(() if more in _JUDGED else ("answer", *own)), *more]
     names.extend(name for name in split.columns if name not in names)
     declared = {name: split.columns.get(name) or Column(column=name) for name in names}
     return {name: {"column": column.column, "regex": column.regex} for name, column in declared.items()}

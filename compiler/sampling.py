@@ -56,6 +56,8 @@ def sample_config(world: World, spec: Sampling, num_fewshot: int, block: int) ->
             "temperature": spec.temperature,
             "top_p": spec.top_p,
             "max_new_tokens": spec.max_new_tokens,
+            **({"chat_template": True} if spec.chat_template else {}),
+            **({} if spec.engine == "transformers" else {"engine": spec.engine}),
         },
     )
     return world.once(

@@ -31,6 +31,9 @@ class Problem:
     hint: str | None = None
 
 
+EMPTY = Problem("missing-key", "the schedule asks for no step", (), "for example `[1000, 2000]`")
+
+
 class ScheduleError(Exception):
     """A schedule that does not fit its run; carries every problem."""
 
@@ -47,7 +50,7 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
+class Asked:
     """One thing asked for: where on the run, in steps that need not be whole."""
 
     asked: str
@@ -64,11 +67,12 @@ def resolve(
     """
     problems: list[Problem] = []
     if schedule == Schedule(snap=schedule.snap):
-        raise ScheduleError(
-            [Problem("missing-key", "the schedule asks for no step", (), "for example `[1000, 2000]`")]
-        )
+        raise ScheduleError([EMPTY])
     found: dict[int, list[str]] = {}
-    for point in _points(schedule, total_steps, tokens_per_step, parameters, problems):
+    optimal = Fraction(TOKENS_PER_PARAMETER * parameters, tokens_per_step) if parameters is not None else None
+    for point in asked_points(
+        schedule, total_steps, lambda tokens: tokens / tokens_per_step, problems, optimal=optimal
+    ):
         step = _snap(point, schedule.snap, total_steps, problems)
         if step is not None:
             asked = found.setdefault(step, [])
@@ -79,26 +83,35 @@ def resolve(
     return Resolution(tuple((", ".join(found[step]), step) for step in sorted(found)))
 
 
-def _points(
-    schedule: Schedule, total: int, per_step: int | Fraction, parameters: int | None, problems: list[Problem]
-) -> Iterator[_Point]:
+def asked_points(
+    schedule: Schedule,
+    total: int,
+    step_of: Callable[[Fraction], Fraction],
+    problems: list[Problem],
+    *,
+    first: int = 1,
+    optimal: Fraction | None = None,
+) -> Iterator[Asked]:
+    """Everything that a schedule asks for, in its order; what is wrong with it goes to `problems`.
+
+    `step_of` says where on the run so many tokens are, `optimal` how many steps a compute-optimal run has.
+    """
     for step, path in _values("steps", schedule.steps, problems):
-        yield _Point(_number(step), step, path)
+        yield Asked(_number(step), step, path)
     for tokens, path in _values("tokens", schedule.tokens, problems):
-        yield _Point(_tokens_text(tokens), tokens / per_step, path)
+        yield Asked(_tokens_text(tokens), step_of(tokens), path)
     for fraction, path in _values("fraction", schedule.fraction, problems):
-        yield _Point(f"fraction {_number(fraction)}", fraction * total, path)
-    if parameters is not None:
-        optimal = Fraction(TOKENS_PER_PARAMETER * parameters, per_step)
+        yield Asked(f"fraction {_number(fraction)}", fraction * total, path)
+    if optimal is not None:
         for factor, path in _values("chinchilla", schedule.chinchilla, problems):
-            yield _Point(f"{_number(factor)}x chinchilla", factor * optimal, path)
+            yield Asked(f"{_number(factor)}x chinchilla", factor * optimal, path)
     yield from _every(schedule, total, problems)
     for index, item in enumerate(schedule.include):
-        at = {"first": 1, "last": total}.get(item, 0) if isinstance(item, str) else item
-        yield _Point(str(item), Fraction(at), ("include", index))
+        at = {"first": first, "last": total}.get(item, 0) if isinstance(item, str) else item
+        yield Asked(str(item), Fraction(at), ("include", index))
 
 
-def _every(schedule: Schedule, total: int, problems: list[Problem]) -> Iterator[_Point]:
+def _every(schedule: Schedule, total: int, problems: list[Problem]) -> Iterator[Asked]:
     every = schedule.every
     if every is None:
         return
@@ -110,7 +123,7 @@ def _every(schedule: Schedule, total: int, problems: list[Problem]) -> Iterator[
         problems.append(_too_many(total // every, ("every",)))
     else:
         for step in range(every, total + 1, every):
-            yield _Point(f"every {every}", Fraction(step), ("every",))
+            yield Asked(f"every {every}", Fraction(step), ("every",))
 
 
 def _values(
@@ -196,16 +209,21 @@ def _log(start: Fraction, stop: Fraction) -> Callable[[Fraction], Fraction]:
     return at
 
 
-def _snap(point: _Point, snap: str, total: int, problems: list[Problem]) -> int | None:
+def whole(step: Fraction) -> int | None:
+    """The whole step that a point lies on; None between two."""
+    nearest = int(step + Fraction(1, 2))
+    return nearest if abs(step - nearest) <= _WHOLE * max(1, nearest) else None
+
+
+def _snap(point: Asked, snap: str, total: int, problems: list[Problem]) -> int | None:
     """The whole step that a point becomes, or None with a problem."""
-    nearest = int(point.step + Fraction(1, 2))
-    if abs(point.step - nearest) <= _WHOLE * max(1, nearest):
-        step = nearest
+    if (exact := whole(point.step)) is not None:
+        step = exact
     elif snap == "exact":
         problems.append(_between(point, total))
         return None
     else:
-        step = int(point.step) if snap == "floor" else nearest
+        step = int(point.step + Fraction(0 if snap == "floor" else 1, 2))
     if step > total:
         problems.append(
             Problem(
@@ -222,7 +240,7 @@ def _snap(point: _Point, snap: str, total: int, problems: list[Problem]) -> int 
     return None
 
 
-def _between(point: _Point, total: int) -> Problem:
+def _between(point: Asked, total: int) -> Problem:
     below = int(point.step)
     if below >= total:
         message = f"{point.asked} lies past the end of the run: its last step is {total}"

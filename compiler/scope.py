@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from exc.compiler.data_readers import Place, sampled_references
 from exc.compiler.facts import Facts
+from exc.compiler.ladder import ladder_of
 from exc.compiler.origins import shape_parameters, trunk_origin
 from exc.compiler.parameters import UnknownSize
-from exc.compiler.schedules import ScheduleError, resolve
+from exc.compiler.schedules import Resolution, ScheduleError, resolve
 from exc.compiler.selection import is_planned, num_replicates
 from exc.compiler.world import World
 from exc.spec.architectures import check_model
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path, Spec
+from exc.spec.paired import Interleave
 from exc.spec.places import owner_span, value_span
-from exc.spec.recipes import Grpo, Merge, PretrainStage, Stage, Trained
+from exc.spec.recipes import Merge, PretrainStage, Rollouts, Stage, Trained
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.trunks import Pretrain, Trunk
@@ -41,7 +43,7 @@ class Scope:
         scope = cls(draft, diagnostics, facts=facts)
         for name, trunk in draft.spec.trunks.items():
             path = ("trunks", name, "checkpoints")
-            if trunk.total_steps > 0:
+            if trunk.total_steps > 0 or trunk.names is not None:
                 steps = scope._checkpoints(name, trunk, path)
                 if steps is not None:
                     scope.steps[name] = steps
@@ -84,8 +86,8 @@ class Scope:
             if stage.from_ is not None:
                 yield (*path, "from"), place, stage.from_
             if isinstance(stage.body, Merge):
-                for index, ref in enumerate(stage.body.of):
-                    yield (*path, "merge", "of", index), place, ref
+                for where, ref in stage.body.parents:
+                    yield (*path, "merge", *where), place, ref
         yield from sampled_references(self.spec)
         for index, contrast in enumerate(self.spec.report.contrasts):
             yield ("report", "contrasts", index, "a"), None, contrast.a
@@ -128,6 +130,11 @@ class Scope:
 
     def _checkpoints(self, name: str, trunk: Trunk, path: Path) -> list[int] | None:
         schedule, parameters = trunk.checkpoints, None
+        if trunk.names is not None:
+            ladder = ladder_of(World(self.draft, self.facts), name)
+            return (
+                None if schedule is None or ladder is None else self._resolve(ladder.resolve, schedule, path)
+            )
         if schedule is None:
             return [trunk.total_steps] if trunk.published is not None else None
         if schedule.chinchilla is not None:
@@ -142,7 +149,8 @@ class Scope:
                 hint = "`tokens` and `fraction` say the same without it"
                 self.error("unknown-size", str(error), where, hint=hint, key=True)
                 return None
-        return self._resolve(schedule, trunk.total_steps, trunk.tokens_per_step, path, parameters)
+        total, per_step = trunk.total_steps, trunk.tokens_per_step
+        return self._resolve(lambda asked: resolve(asked, total, per_step, parameters), schedule, path)
 
     def _is_reported(self, shape: Pretrain) -> bool:
         """Whether the model or the tokenizer of a trunk is at fault, so that nothing can be counted."""
@@ -151,10 +159,10 @@ class Scope:
         return is_missing or shape.model is None or bool(check_model(shape.model, None))
 
     def _resolve(
-        self, schedule: Schedule, total: int, per_step: int, path: Path, parameters: int | None = None
+        self, meant: Callable[[Schedule], Resolution], schedule: Schedule, path: Path
     ) -> list[int] | None:
         try:
-            steps = [step for _, step in resolve(schedule, total, per_step, parameters).steps]
+            steps = [step for _, step in meant(schedule).steps]
         except ScheduleError as error:
             for problem in error.problems:
                 where = (*path, *problem.path)
@@ -172,12 +180,15 @@ class Scope:
         for name in ("tokens", "chinchilla"):
             if body.keep is None or getattr(body.keep, name) is None or (name == "tokens" and per_step):
                 continue
-            unit = "rollouts" if isinstance(body, Grpo) else "optimizer steps"
+            unit = "rollouts" if isinstance(body, Rollouts) else "optimizer steps"
+            unit = "rounds" if isinstance(body, Interleave) else unit
             what = name if name == "tokens" else "tokens per parameter"
-            message = f"`keep` of a {kind} stage counts {unit}, not {what}"
+            article = "an" if kind[0] in "aeiou" else "a"
+            message = f"`keep` of {article} {kind} stage counts {unit}, not {what}"
             self.error("bad-value", message, (*path, name), key=True)
             return
         if body.keep is not None:
-            steps = self._resolve(body.keep, body.horizon, per_step or 1, path)
+            horizon = body.horizon
+            steps = self._resolve(lambda asked: resolve(asked, horizon, per_step or 1), body.keep, path)
         if steps is not None:
             self.kept[place] = sorted({*steps, body.horizon})

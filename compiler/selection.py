@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from exc.compiler.ladder import Ladder, ladder_of
 from exc.compiler.schedules import ScheduleError, resolve
 from exc.compiler.seeds import replicate_seed
-from exc.compiler.trunks import checkpoint_steps
+from exc.compiler.trunks import checkpoint_steps, tokens_at, total_steps
 from exc.compiler.world import World
 from exc.spec.references import At, FractionBetween, Selector, StepsBetween, TokensBetween
 from exc.spec.schedule import Schedule
@@ -70,9 +71,9 @@ def is_at(world: World, at: At, trunk: str, step: int) -> bool:
 
 def selected_steps(world: World, at: At, trunk: str) -> frozenset[int]:
     """The trunk's checkpoints that `at` means; none for what does not fit this trunk."""
-    run = world.spec.trunks[trunk]
-    total = run.total_steps
-    per_step = Fraction(run.tokens_at(total), total)
+    total = total_steps(world, trunk)
+    ladder = ladder_of(world, trunk)
+    per_step = Fraction(tokens_at(world, trunk, total), total)
     steps = checkpoint_steps(world, trunk)
     found: set[int] = set()
     for name, per_unit in (
@@ -83,12 +84,14 @@ def selected_steps(world: World, at: At, trunk: str) -> frozenset[int]:
         part = getattr(at, name)
         if not per_unit:  # of a published model nobody says how many tokens it has seen
             continue
-        if isinstance(part, BETWEEN):
+        if isinstance(part, BETWEEN) and name == "tokens":
+            found |= {step for step in steps if _is_within(part, Fraction(tokens_at(world, trunk, step)))}
+        elif isinstance(part, BETWEEN):
             found |= {step for step in steps if _is_within(part, step * per_unit)}
         elif part is not None:
             for value in [(point,) for point in part] if isinstance(part, tuple) else [part]:
                 single = Schedule().model_copy(update={name: value, "snap": at.snap})
-                found |= _resolved(single, total, per_step)
+                found |= _resolved(single, total, per_step, ladder)
     if at.every is not None:
         found |= {step for step in steps if step % at.every == 0}
     ends = {"first": steps[0], "last": steps[-1]} if steps else {}
@@ -102,10 +105,11 @@ def _is_within(part: StepsBetween | TokensBetween | FractionBetween, value: Frac
     return (start is None or start <= value) and (stop is None or value <= stop)
 
 
-def _resolved(schedule: Schedule, total: int, per_step: Fraction) -> set[int]:
+def _resolved(schedule: Schedule, total: int, per_step: Fraction, ladder: Ladder | None) -> set[int]:
     """The steps of a schedule; none of one that does not fit the run, as trunks differ in length."""
     try:
-        return {step for _, step in resolve(schedule, total, per_step).steps}
+        found = resolve(schedule, total, per_step) if ladder is None else ladder.resolve(schedule)
+        return {step for _, step in found.steps}
     except ScheduleError:
         return set()
 

@@ -14,8 +14,11 @@ from typing import Any
 from exc.compiler.batch import sft_batch
 from exc.compiler.build import Draft
 from exc.compiler.identity import identity_fields, job_identity
+from exc.compiler.launch import processes, world_size
 from exc.compiler.plan import SMOKE, Need
 from exc.compiler.resources import Allotment, Resources
+from exc.compiler.smoke_share import one_share
+from exc.spec.paired import PAIRED_KINDS
 from exc.spec.profiles import SMOKED
 
 PUBLISHED = "published"  # the role of a model made elsewhere, of which only the shape and tokenizer are used
@@ -108,12 +111,13 @@ class _Runs:
         else:
             shape = _published(root)
             needs.append(Need(PUBLISHED, root.id, f"{root.kind}/{root.digest}", "model"))
+        own = one_share(draft.config, world_size(draft.kind, given))
         config = {
             "of": draft.kind,
             "shape": shape,
-            "gpus": int(given.get("gpus", 0)),
-            "rows": num_rows(draft.kind, draft.config),
-            "config": shrunk(draft.kind, draft.config, shape),
+            "gpus": -(-int(given.get("gpus", 0)) // processes(draft.kind, given)),
+            "rows": num_rows(draft.kind, own),
+            "config": shrunk(draft.kind, own, shape),
         }
         if (judging := self._judged_by.get(draft.id)) is not None:
             config["judged"] = {name: judging[name] for name in _JUDGING if name in judging}
@@ -130,7 +134,7 @@ class _Runs:
         if not run.id:
             run.id, run.cls = name, f"{self._prefix}.{cls}"
             facts = {**draft.selector, "kind": SMOKE, "job_class": run.cls}
-            self.resources[name] = self._allotment.of_smoke(facts, given)
+            self.resources[name] = self._allotment.of_smoke(facts, given, draft.kind)
         else:
             run.aliases.append(name)
             run.source.extend(line for line in draft.source if line not in run.source)
@@ -164,7 +168,7 @@ class _Runs:
 
 
 def _is_data(role: str) -> bool:
-    return role in ("rows", "fewshot") or role.startswith("tokens:")
+    return role in ("rows", "fewshot") or role.startswith(("tokens:", "rows:"))
 
 
 def _is_model(role: str) -> bool:
@@ -202,8 +206,17 @@ def _judged_by(drafts: Sequence[Draft]) -> dict[str, Mapping[str, Any]]:
 def shrunk(kind: str, config: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
     """A kind's config for one optimizer step, one rollout or one batch of samples, with the memory of the
     real one: a rollout is generated as a whole, so it stays whole."""
-    if kind == "grpo":
+    if kind in ("grpo", "rloo"):
         return {**config, "rollouts": 1}
+    if kind in PAIRED_KINDS:
+        once = dict.fromkeys(
+            {"max_steps", "rounds", "rl_steps", "sft_steps", "sync_every"} & config.keys(), 1
+        )
+        at_once = {name: config[name] for name in ("micro_batch_size",) if name in config}
+        tuned = shrunk("sft", {**config["sft"], **at_once}, shape)
+        sft = {**config["sft"], "batch_size": tuned["batch_size"]}
+        derived = {**config.get("derived", {}), "sft": tuned["derived"]}
+        return {**config, **once, "sft": sft, "derived": derived}
     if kind == "sample":
         limit = max(1, SEQUENCES // config["block_size"])
         return {**config, "limit": min(limit, config["limit"] or limit)}
@@ -216,8 +229,11 @@ def shrunk(kind: str, config: Mapping[str, Any], shape: Mapping[str, Any]) -> di
     return {**out, "step": 1, "model": {} if set(shape) & {"hub", "files"} else dict(shape)}
 
 
-def num_rows(kind: str, config: Mapping[str, Any]) -> int | None:
-    """How many rows one step of a kind reads; None where the stage takes them as they are."""
-    if kind == "grpo":
+def num_rows(kind: str, config: Mapping[str, Any]) -> int | dict[str, int] | None:
+    """How many rows one step of a kind, or of each side, reads; None where the stage takes all of them."""
+    if kind in PAIRED_KINDS:
+        prompts, batch = config["rl"]["prompts_per_rollout"], shrunk(kind, config, {})["sft"]["batch_size"]
+        return {"rl": int(prompts), "sft": int(batch)}
+    if kind in ("grpo", "rloo"):
         return int(config["prompts_per_rollout"])
-    return int(shrunk(kind, config, {})["batch_size"]) if kind in ("sft", "dpo") else None
+    return int(shrunk(kind, config, {})["batch_size"]) if kind in ("sft", "dpo", "kto") else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exc.compiler.plan import SMOKE, Job, Plan
+from exc.spec.paired import PAIRED_KINDS, SIDES
 from exc.spec.units import format_tokens
 
 
@@ -28,11 +29,14 @@ def _row(job: Job) -> dict[str, str]:
 
 
 def _what(kind: str, config: Mapping[str, Any]) -> str:
-    if kind == "grpo":
+    if kind in ("grpo", "rloo"):
         rollout = f"{config['prompts_per_rollout']} x {config['num_generations']}"
         updates = config["updates_per_rollout"]
         steps = "1 optimizer step" if updates == 1 else f"{updates} optimizer steps"
         return f"one rollout of {rollout}, {steps}, one save"
+    if kind in PAIRED_KINDS:
+        rl, sft = (_what(SIDES[side], {"updates_per_rollout": 1, **config[side]}) for side in ("rl", "sft"))
+        return f"{rl.removesuffix(', one save')}; {sft}"
     if kind == "sample":
         return f"{config['block_size']} samples of each of the first {config['limit']} problems"
     return f"one optimizer step on {config['batch_size']} sequences, one save"
@@ -40,9 +44,11 @@ def _what(kind: str, config: Mapping[str, Any]) -> str:
 
 def _amounts(kind: str, config: Mapping[str, Any]) -> tuple[int, int]:
     """Completions, and tokens at their limit; 0 where there are none, or the length of the data decides."""
-    if kind == "grpo":
+    if kind in ("grpo", "rloo"):
         samples = config["prompts_per_rollout"] * config["num_generations"]
         return samples, samples * int(config["args"].get("max_completion_length") or 0)
+    if kind in PAIRED_KINDS:
+        return _amounts(SIDES["rl"], config["rl"])
     if kind == "sample":
         samples = config["limit"] * config["block_size"]
         return samples, samples * config["max_new_tokens"]

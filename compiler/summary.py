@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from exc.compiler.data_summary import data_summary
 from exc.compiler.diff import shown
+from exc.compiler.evaluation_summary import evaluation_row
 from exc.compiler.identity import identity_fields
 from exc.compiler.learning_rate import make_schedule
 from exc.compiler.plan import Job, Plan
 from exc.compiler.published import FETCH, unlocked
 from exc.compiler.smoke_summary import smoke_summary
+from exc.spec.paired import SIDES
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_bytes, format_tokens
 from exc.spec.words import listed, plural
@@ -42,10 +44,11 @@ def summary(plan: Plan) -> dict[str, Any]:
         "unlocked": unlocked(plan),
         "trunks": [_trunk(plan, name, facts) for name, facts in report["trunks"].items()],
         "recipes": _recipes(plan),
-        "evaluations": [_evaluation(plan, name, facts) for name, facts in report["evaluations"].items()],
+        "evaluations": [evaluation_row(plan, name, facts) for name, facts in report["evaluations"].items()],
         "data": data_summary(plan),
         "smokes": smoke_summary(plan),
-        "cost": _costs(plan),
+        "cost": (costs := _costs(plan)),
+        "gpu_hours": any(row["what"] == "GPU-hours" for row in costs),
         "chain": _chain(plan),
         "shared": shared[:MOST_SHARED],
         "more_shared": len(shared) - MOST_SHARED,
@@ -57,6 +60,46 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 def _names(names: Iterable[str], most: int = 4) -> str:
     return listed((f"`{name}`" for name in names), most)
+
+
+def _ladder(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Checkpoints that others published: what was asked for, what that became, and what it is called."""
+    rungs = facts["published"]
+    places = list(dict.fromkeys(rung["place"] for rung in rungs))
+    config = plan.job(f"{name}/{FETCH}/{facts['checkpoints'][0][1]}").config
+    listed_as = f"{facts['listed']} checkpoints there" if facts["listed"] else "not locked"
+    strays = f", {plural(facts['strays'], 'name')} beside them" if facts["strays"] else ""
+    origin = f"on the hub: {' and '.join(places)}" if "hub" in config else f"the folder `{places[0]}`"
+    rows = [
+        {
+            "step": step,
+            "tokens": format_tokens(rung["tokens"], digits=4) if rung["tokens"] else "unknown",
+            "share": f"{step / facts['total_steps']:.0%}",
+            "learning_rate": "-",
+            "asked": f"{asked}: `{rung['name']}`",
+        }
+        for (asked, step), rung in zip(facts["checkpoints"], rungs, strict=True)
+    ]
+    return {"name": name, "summary": f"published {origin}; {listed_as}{strays}.", "checkpoints": rows}
+
+
+def _trainer(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A run by a trainer of one's own."""
+    per_step, before, total = facts["tokens_per_step"], facts["tokens_before"], facts["total_steps"]
+    config = plan.job(f"{name}/pretrain/{facts['checkpoints'][-1][1]}").config
+    rows = [
+        {
+            "step": step,
+            "tokens": format_tokens(before + step * per_step, digits=4),
+            "share": f"{step / total:.0%}",
+            "learning_rate": "-",
+            "asked": asked,
+        }
+        for asked, step in facts["checkpoints"]
+    ]
+    origin = f"from {facts['from']}, " if "from" in facts else ""
+    length = f"{format_tokens(total * per_step, digits=4)} tokens in {total:,} steps"
+    return {"name": name, "summary": f"{origin}by `{config['run']}`: {length}.", "checkpoints": rows}
 
 
 def _published(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +118,8 @@ def _published(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any
 
 def _trunk(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     if "lr" not in facts:
-        return _published(plan, name, facts)
+        made = _ladder if "published" in facts else _trainer if "tokens_per_step" in facts else _published
+        return made(plan, name, facts)
     per_step, total, lr = facts["tokens_per_step"], facts["total_steps"], facts["lr"]
     start, before = facts.get("start_step", 0), facts["tokens_before"]
     config = plan.job(f"{name}/pretrain/{facts['checkpoints'][-1][1]}").config
@@ -162,21 +206,39 @@ def _first_of_stage(plan: Plan) -> dict[tuple[str, str], Job]:
     return out
 
 
+def _side(role: str) -> str:
+    """`rl ` of the role `rows:rl`, and nothing of `rows`."""
+    side = role.partition(":")[2]
+    return f"{side} " if side else ""
+
+
 def _stage(plan: Plan, stage: Mapping[str, Any], job: Job | None) -> dict[str, Any]:
     what = f"{stage['kind']} from {stage['from']}"
     if job is None:
         return {"name": stage["name"], "what": what, "settings": ["not planned"]}
     fields = identity_fields(job.kind, job.config)
-    rows = [plan.job(need.job).config for need in job.needs if need.role == "rows"]
-    settings = [f"task: {config['task']}, split {config['split']}" for config in rows]
+    settings = [
+        f"{_side(need.role)}task: {config['task']}, split {config['split']}"
+        for need in job.needs
+        if need.role.partition(":")[0] == "rows" and (config := plan.job(need.job).config)
+    ]
     settings += [
-        f"{name}: {_setting(name, value)}"
-        for name, value in fields.items()
-        if name not in _ELSEWHERE and value
+        f"{' '.join(path)}: {_setting(path[-1], value)}"
+        for path, value in _by_side(fields)
+        if path[-1] not in _ELSEWHERE and value
     ]
     if len(kept := _kept(plan, job)) > 1:
         settings.append(f"keeps: {_steps(kept)}")
     return {"name": stage["name"], "what": what, "settings": settings}
+
+
+def _by_side(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The settings of a stage by name; of one that has two sides, those of a side behind its name."""
+    for name, value in fields.items():
+        if name in SIDES and isinstance(value, Mapping):
+            yield from (((name, key), inner) for key, inner in value.items())
+        else:
+            yield (name,), value
 
 
 def _rounds(recipe: Iterable[Mapping[str, Any]], stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,22 +268,6 @@ def _setting(name: str, value: Any) -> str:
     return shown(value)
 
 
-def _evaluation(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    models = sum(1 for cell in plan.report["cells"] if cell["evaluation"] == name)
-    if facts["kind"] == "bits_per_byte":
-        return {"name": name, "of": facts["data"], "what": "bits per byte of held-out text", "models": models}
-    shots = facts["num_fewshot"]
-    what = (
-        f"{', '.join(facts['metrics'])} from {facts['num_samples']} samples "
-        f"at temperature {facts['temperature']:g}, top_p {facts['top_p']:g}, "
-        f"at most {facts['max_new_tokens']} new tokens; "
-        f"{shots['base']}-shot base, {shots['trained']}-shot trained"
-    )
-    if facts["limit"] is not None:
-        what += f"; the first {facts['limit']:,} problems"
-    return {"name": name, "of": f"{facts['task']}, {facts['split']}", "what": what, "models": models}
-
-
 def _costs(plan: Plan) -> list[dict[str, str]]:
     """Totals of this plan, beside those if every name had been work of its own."""
     totals: dict[str, float] = dict.fromkeys((key for key, _ in COSTS), 0)
@@ -233,15 +279,31 @@ def _costs(plan: Plan) -> list[dict[str, str]]:
     rows = []
     for key, what in COSTS:
         planned = totals[key]
-        naive = planned + shared[key] + _unsegmented(plan, key)
+        again = (
+            {job.id: job.estimate.get(key, 0.0) for job in plan.jobs} if key in ("flops", "tokens") else {}
+        )
+        naive = planned + shared[key] + _unsegmented(plan, again)
         saved = f"{1 - planned / naive:.0%}" if naive else "-"
         rows.append(
             {"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved}
         )
-    return rows
+    return [*rows, *_gpu_hours(plan)]
 
 
-def _unsegmented(plan: Plan, key: str) -> float:
+def _gpu_hours(plan: Plan) -> list[dict[str, str]]:
+    """The operations in hours of a GPU, of the jobs for which the profile says its speed."""
+    timed = [job for job in plan.jobs if "gpu_speed" in job.resources]
+    hours = {job.id: job.estimate.get("flops", 0.0) / job.resources["gpu_speed"] / 3600 for job in timed}
+    planned = sum(hours.values())
+    if not planned:
+        return []
+    repeated = _unsegmented(plan, hours) + sum(hours[job.id] * len(job.aliases) for job in timed)
+    naive = planned + repeated
+    saved = f"{repeated / naive:.0%}"
+    return [{"what": "GPU-hours", "planned": f"{planned:,.0f}", "naive": f"{naive:,.0f}", "saved": saved}]
+
+
+def _unsegmented(plan: Plan, costs: Mapping[str, float]) -> float:
     """What pre-training every checkpoint from the start would add: the segments before it, again."""
     jobs = {job.id: job for job in plan.jobs if job.kind == "pretrain"}
     extra = 0.0
@@ -249,7 +311,7 @@ def _unsegmented(plan: Plan, key: str) -> float:
     for job_id, job in jobs.items():  # topological: what a segment resumes from is already there
         resumed = [need.job for need in job.needs if need.role == "resumes"]
         prefix = before[resumed[0]] if resumed else 0.0
-        before[job_id] = prefix + job.estimate.get(key, 0) * (key in ("flops", "tokens"))
+        before[job_id] = prefix + costs.get(job_id, 0.0)
         extra += prefix
     return extra
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.plan import Job
+from exc.runtime.adopt_harness import counted_metrics
 from exc.runtime.files import digest_file
 from exc.runtime.stages.passk import pass_at_k
 from exc.runtime.store import Store
+from exc.spec.paired import PAIRED_KINDS
 
 _CLOSE = 1e-6  # a recorded metric may differ from its counts by what rounding leaves
 
@@ -149,13 +151,29 @@ def _documents(job: Job, folder: Path, store: Store, metrics: Mapping[str, float
     return Offer({"documents.jsonl": path}, {**metrics, **counted})
 
 
-_MEASURES = ("sample", "score", "bits_per_byte")
+def _harness(job: Job, folder: Path, store: Store, metrics: Mapping[str, float]) -> Offer:  # noqa: ARG001
+    path = _file(folder, "units.jsonl")
+    units = list(_lines(path, {"unit": int, "task": str, "doc": int, "values": dict}))
+    counted, fault = counted_metrics(units, job.config, path)
+    if fault:
+        raise AdoptError(fault)
+    _agree(metrics, counted, path)
+    more = [name for name in ("samples.jsonl", "results.json") if (folder / name).is_file()]
+    files = {"units.jsonl": path, **{name: folder / name for name in more}}
+    return Offer(files, {**metrics, **counted})
+
+
+_MEASURES = ("sample", "score", "bits_per_byte", "lm_eval")
 _CHECKS: Mapping[str, Callable[[Job, Path, Store, Mapping[str, float]], Offer]] = {
-    **dict.fromkeys(("pretrain", "sft", "dpo", "grpo", "merge", "command"), _model),
+    **dict.fromkeys(
+        ("pretrain", "trainer", "sft", "dpo", "kto", "grpo", "rloo", *PAIRED_KINDS, "merge", "command"),
+        _model,
+    ),
     "fetch": _fetched,
     "sample": _samples,
     "score": _scores,
     "bits_per_byte": _documents,
+    "lm_eval": _harness,
 }
 
 
@@ -191,6 +209,7 @@ _WORDS: Mapping[type, str] = {
     float: "a finite number",
     str: "a text",
     bool: "true or false",
+    dict: "a mapping",
 }
 
 

@@ -82,7 +82,7 @@ def _check_names(folder: Path, shapes: Shapes) -> None:
 
 def _parent(job: Job, store: Store) -> tuple[str, Path] | None:
     """The model whose shape the job's result must have, if there is one in the store."""
-    if job.kind == "command":
+    if job.kind in ("command", "trainer"):
         return None
     for need in job.needs:
         if need.role == "model" or need.role.startswith("parent:"):

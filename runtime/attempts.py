@@ -53,10 +53,16 @@ class Attempt:
             return {}
         return data if isinstance(data, dict) else {}
 
-    def begin(self, job_id: str) -> None:
-        """Record that this process now works on the job."""
-        start = {"job": job_id, "began": utc_now(), **this_process().to_json()}
+    def begin(self, job_id: str, place: Mapping[str, str] | None = None) -> None:
+        """Record that this process now works on the job; `place` is the SLURM job that it is part of."""
+        start: dict[str, Any] = {"job": job_id, "began": utc_now(), **this_process().to_json()}
+        if place := slurm_place(os.environ) if place is None else place:
+            start["slurm"] = dict(place)
         write_json(self.path / RECORD, start)
+
+    def annotate(self, note: str) -> None:
+        """Add what was learnt of its end afterwards."""
+        write_json(self.path / RECORD, {**self.read(), "note": note})
 
     def end(self, code: int, failure: Failure | None = None, note: str = "") -> bool:
         """Record how it ended; the log's last lines are kept with a failure.
@@ -150,6 +156,16 @@ def _squeeze(path: Path, record: dict[str, Any]) -> bool:
     except OSError:
         return False
     return True
+
+
+def slurm_place(environment: Mapping[str, str]) -> dict[str, str]:
+    """The SLURM job that a process runs in, `42` or `42_3` in an array, and its node; empty if in none."""
+    job = environment.get("SLURM_JOB_ID", "")
+    if not job:
+        return {}
+    if array := environment.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{environment.get('SLURM_ARRAY_TASK_ID', '')}"
+    return {"job": job, "node": environment.get("SLURMD_NODENAME", "")}
 
 
 def utc_now() -> str:

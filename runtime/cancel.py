@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exc.compiler.plan import Job, Plan
@@ -18,8 +18,11 @@ from exc.runtime.lease import Holder, ask_to_stop
 from exc.runtime.outputs import Present
 from exc.runtime.owner import Owner
 from exc.runtime.ready import needed_jobs
+from exc.runtime.requests import Cancelled as Requested
 from exc.runtime.requests import ask_to_cancel
 from exc.runtime.selecting import find_jobs, find_one, is_pattern, jobs_of_recipe, jobs_of_trunk
+from exc.runtime.slurm.cancelling import TakenOut, take_out
+from exc.runtime.slurm.looking import look_on
 from exc.runtime.state import JobState, job_states
 from exc.runtime.store import Store
 
@@ -48,6 +51,7 @@ class Cancelled:
     blocked: Sequence[str]  # they read from these, and cannot be run without
     spared: Mapping[str, str]  # they go on, because this other job needs them
     finished: int  # of those named, how many were done before
+    taken: TakenOut = field(default_factory=TakenOut)  # out of a cluster's queue
 
     @property
     def anything(self) -> bool:
@@ -63,13 +67,16 @@ class Cancelled:
             "failed": list(self.failed),
             "blocked": list(self.blocked),
             "spared": [{"id": job_id, "needed_by": reader} for job_id, reader in self.spared.items()],
+            **({"slurm": list(self.taken.refs)} if self.taken.refs else {}),
+            **({"problem": self.taken.problem} if self.taken.problem else {}),
         }
 
 
 def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
     """Ask for what is wished. Raises LookupError if nothing in the plan is meant, OSError from the store."""
     named = _named(plan, wish)
-    states = job_states(plan, store)
+    queue = look_on(plan, store)
+    states = job_states(plan, store, queue)
     present = Present(plan, store)
     open_jobs = [job for job in named if not present.done(job)]
     needed = needed_jobs(plan, present)
@@ -77,6 +84,9 @@ def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
     spared = _spared(open_jobs, going, present) if wish.recipe or wish.trunk else {}
     left_out = ("unneeded", "cancelled")  # nobody runs them as it is
     chosen = [job for job in open_jobs if job.id not in spared and states[job.id].word not in left_out]
+    before = Requested(store)
+    before.look()
+    twice = {job.identity for job in chosen if job.identity in before}
     if chosen:
         ask_to_cancel(store, wish.text(), chosen)
     stopping = {}
@@ -89,13 +99,19 @@ def cancel(plan: Plan, store: Store, wish: Wish) -> Cancelled:
             stopping[job.id] = held
     ids = {job.id for job in chosen}
     failed = [job.id for job in chosen if states[job.id].word == "failed"]
+    blocked = _downstream(plan, needed, ids, present, states)
+    taken = TakenOut()
+    if queue is not None:
+        gone = {plan.job(name).identity for name in (*ids, *blocked)}
+        taken = take_out(plan, store, queue, gone, twice)
     return Cancelled(
         stopping,
         [job.id for job in chosen if job.id not in stopping and job.id not in failed],
         failed,
-        _downstream(plan, needed, ids, present, states),
+        blocked,
         spared,
         len(named) - len(open_jobs),
+        taken,
     )
 
 

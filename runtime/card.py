@@ -13,8 +13,22 @@ from exc.runtime.adoption import Adoption
 from exc.runtime.card_words import chosen_step, sentence, settings
 from exc.runtime.lineage import Node
 from exc.runtime.store import Store
+from exc.spec.paired import PAIRED_KINDS
 
-MODEL_KINDS = ("fetch", "pretrain", "sft", "dpo", "grpo", "merge", "select", "command")
+MODEL_KINDS = (
+    "fetch",
+    "pretrain",
+    "trainer",
+    "sft",
+    "dpo",
+    "kto",
+    "grpo",
+    "rloo",
+    *PAIRED_KINDS,
+    "merge",
+    "select",
+    "command",
+)
 _MARK = " \u2020"
 _VERSIONS = (
     "exc",
@@ -106,7 +120,7 @@ def _what(plan: Plan, node: Node) -> str:
 def _front(nodes: Sequence[Node], jobs: Mapping[str, Job], license_id: str) -> str:
     kinds = {node.kind for node in nodes if is_model(node)}
     tags = ["exc", *(kind for kind in MODEL_KINDS if kind in kinds)]
-    tags += ["trl"] if kinds & {"sft", "dpo", "grpo"} else []
+    tags += ["trl"] if kinds & {"sft", "dpo", "kto", "grpo", "rloo", *PAIRED_KINDS} else []
     hub = list(_hub_names([jobs[node.ref].config for node in nodes if node.ref in jobs]))
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": tags}
     if license_id:
@@ -168,12 +182,13 @@ def _read(config: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 _READERS = ("tokenizer", "tokens", "rows", "derive", "fetch")  # kinds that read what no job made
 _PROMPTS, _SAMPLES = "prompts and demonstrations", "drawing samples"
 _USES = {
-    **dict.fromkeys(("sft", "dpo", "grpo"), _PROMPTS),
+    **dict.fromkeys(("sft", "dpo", "kto", "grpo", "rloo", *PAIRED_KINDS), _PROMPTS),
     **dict.fromkeys(("sample", "rate"), _SAMPLES),
     "tokenizer": "the tokenizer",
     "tokens": "pre-training",
     "score": "the choice of a step",
-    "bits_per_byte": "the choice of a step",
+    **dict.fromkeys(("bits_per_byte", "lm_eval"), "the choice of a step"),
+    "contamination": "the search for problems of an evaluation",
 }
 
 

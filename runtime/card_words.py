@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from exc.runtime.lineage import Node
+from exc.spec.units import format_tokens
 from exc.spec.words import cut
 
 Fields = Mapping[str, Any]
@@ -74,12 +76,12 @@ def _sft(fields: Fields, step: int | None) -> str:
     )
 
 
-def _grpo(fields: Fields, step: int | None) -> str:
+def _rollouts(method: str, fields: Fields, step: int | None) -> str:
     args = fields.get("args", {})
     rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
     beta = f", KL weight {args['beta']}" if args.get("beta") else ""
     return (
-        f"reinforcement learning with GRPO (TRL), {step or '?'} rollouts of "
+        f"reinforcement learning with {method} (TRL), {step or '?'} rollouts of "
         f"{fields.get('prompts_per_rollout', '?')} prompts x "
         f"{fields.get('num_generations', '?')} completions, "
         f"{fields.get('updates_per_rollout', 1)} updates on each{rate}{beta}{_lora(fields)}; rewards "
@@ -88,23 +90,59 @@ def _grpo(fields: Fields, step: int | None) -> str:
 
 
 def _merge(fields: Fields, _: int | None) -> str:
-    weights = ", ".join(f"{weight:g}" for weight in fields.get("weights", ()))
-    return f"the {fields.get('method', 'linear')} merge of its parents, weights {weights}"
+    numbers = {"weights": fields.get("weights"), "densities": fields.get("density"), "t": fields.get("t")}
+    said = [
+        f"{name} {', '.join(f'{each:g}' for each in (value if isinstance(value, list) else [value]))}"
+        for name, value in numbers.items()
+        if value is not None
+    ]
+    return f"the {fields.get('method', 'linear')} merge of its parents, {'; '.join(said)}"
 
 
 def _command(fields: Fields, _: int | None) -> str:
     return f"a command of the experiment's author: `{fields.get('run', '')}`"
 
 
-def _dpo(fields: Fields, step: int | None) -> str:
+def _preferences(method: str, unit: str, fields: Fields, step: int | None) -> str:
     args = fields.get("args", {})
     rate = f", learning rate {args['learning_rate']}" if "learning_rate" in args else ""
     beta = f", beta {args['beta']}" if "beta" in args else ""
     size = fields.get("batch_size", "?")
     return (
-        f"preference optimization with DPO (TRL), {step or '?'} steps of {size} pairs"
+        f"preference optimization with {method} (TRL), {step or '?'} steps of {size} {unit}"
         f"{rate}{beta}{_lora(fields)}"
     )
+
+
+def _parallel(fields: Fields, step: int | None) -> str:
+    weights, every = fields.get("weights", (0.5, 0.5)), fields.get("sync_every", 1)
+    when = "every step" if every == 1 else f"every {every} steps"
+    return (
+        f"both of the following side by side, {step or '?'} steps of each, their models averaged {when} "
+        f"with weights {weights[0]:g} and {weights[1]:g}: {_both(fields, step, step)}{_lora(fields)}"
+    )
+
+
+def _combined(fields: Fields, step: int | None) -> str:
+    weights = fields.get("weights", (0.5, 0.5))
+    return (
+        f"the losses of both of the following as one sum, {step or '?'} steps of one optimizer, weights "
+        f"{weights[0]:g} and {weights[1]:g}: {_both(fields, step, step)}{_lora(fields)}"
+    )
+
+
+def _interleave(fields: Fields, step: int | None) -> str:
+    rl, sft = int(fields.get("rl_steps", 1)), int(fields.get("sft_steps", 1))
+    of_both = _both(fields, step and step * rl, step and step * sft)
+    return (
+        f"both of the following in turn, {step or '?'} rounds, each begun by {sft} steps of the second: "
+        f"{of_both}{_lora(fields)}"
+    )
+
+
+def _both(fields: Fields, rl: int | None, sft: int | None) -> str:
+    """What each side of a stage did, in as many steps."""
+    return f"{_rollouts('GRPO', fields.get('rl', {}), rl)}; and {_sft(fields.get('sft', {}), sft)}"
 
 
 def _lora(fields: Fields) -> str:
@@ -117,6 +155,12 @@ def _select(fields: Fields, step: int | None) -> str:
     return f"of the kept steps the one with the {better} {fields.get('metric', '?')}: step {step or '?'}"
 
 
+def _trainer(fields: Fields, step: int | None) -> str:
+    tokens = step * int(fields.get("tokens_per_step", 0)) if step else 0
+    seen = f", {format_tokens(tokens)} tokens" if tokens else ""
+    return f"pre-training by a trainer of its own, {step or '?'} steps{seen}: `{fields.get('run', '?')}`"
+
+
 def _fetch(fields: Fields, _: int | None) -> str:
     hub = fields.get("hub")
     commit = f", commit {hub['commit']}" if isinstance(hub, Mapping) and hub.get("commit") else ""
@@ -125,9 +169,15 @@ def _fetch(fields: Fields, _: int | None) -> str:
 
 _WORDS: Mapping[str, Callable[[Fields, int | None], str]] = {
     "pretrain": _pretrain,
+    "trainer": _trainer,
     "sft": _sft,
-    "grpo": _grpo,
-    "dpo": _dpo,
+    "grpo": partial(_rollouts, "GRPO"),
+    "rloo": partial(_rollouts, "RLOO"),
+    "dpo": partial(_preferences, "DPO", "pairs"),
+    "kto": partial(_preferences, "KTO", "completions"),
+    "parallel": _parallel,
+    "combined": _combined,
+    "interleave": _interleave,
     "fetch": _fetch,
     "select": _select,
     "merge": _merge,

@@ -28,14 +28,16 @@ LIBRARIES = (
 _TORCH_FRESH_SEED = 67280421310721  # of torch's generator in a process that never seeded it
 
 
-def prepare_process(num_threads: int) -> None:
+def prepare_process(num_threads: int, *, is_alone: bool = True) -> None:
     """Set the variables that libraries read when imported; torch, if it is imported already, is told.
 
     Settings of accelerate in the environment are dropped: ACCELERATE_MIXED_PRECISION, for one, makes another
-    result of a run that the spec has in float32.
+    result of a run that the spec has in float32. One of several processes keeps those of its launcher that
+    change no result.
     """
     os.environ.update(OFFLINE)
-    for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+    dropped = "ACCELERATE_" if is_alone else ("ACCELERATE_MIXED_", "ACCELERATE_DYNAMO_")
+    for name in [name for name in os.environ if name.startswith(dropped)]:
         del os.environ[name]
     for name in THREADS:
         os.environ.setdefault(name, str(num_threads))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exc.compiler.identity import identity_fields
+from exc.compiler.launch import processes, world_size
 from exc.compiler.plan import Job, Plan
 from exc.runtime import trackers
 from exc.runtime.adoption import inherited
@@ -26,9 +27,24 @@ from exc.runtime.sources import check_sources
 from exc.runtime.stages import STAGES
 from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
+from exc.spec.paired import PAIRED_KINDS
 
 # Kinds that compute on the GPU where there is one.
-_ON_DEVICE = frozenset({"pretrain", "sft", "grpo", "dpo", "sample", "bits_per_byte", "smoke"})
+_ON_DEVICE = frozenset(
+    {
+        "pretrain",
+        "sft",
+        "grpo",
+        "rloo",
+        "dpo",
+        "kto",
+        *PAIRED_KINDS,
+        "sample",
+        "bits_per_byte",
+        "lm_eval",
+        "smoke",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +100,8 @@ class Execution:
             return Ending("failed", classify(error), traceback.format_exc())
 
     def _stage(self) -> None:
-        num_threads = int(self.job.resources.get("cpus") or 1)
-        prepare_process(num_threads)
+        num_threads = max(1, int(self.job.resources.get("cpus") or 1) // self._per_node)
+        prepare_process(num_threads, is_alone=self._world == 1)
         inputs = {need.role: input_path(need, self.store) for need in self.job.inputs}
         check_sources(self.job.config, self.root, self.store)
         stage = load_stage(self.job.kind)
@@ -97,7 +113,7 @@ class Execution:
                 inputs=inputs,
                 root=self.root,
                 work=self.store.work_path(self.job.work_key),
-                kept={step: self.store.has(self.job.kind, key) for step, key in self.job.kept.items()},
+                kept=self.kept(),
                 publish=self._publish,
                 emit=self._emit,
                 should_stop=lambda: self.stop() or self.lost(),
@@ -105,6 +121,18 @@ class Execution:
                 num_threads=num_threads,
             )
         )
+
+    def kept(self) -> dict[int, bool]:
+        """The steps to be kept, and whether each is in the store already."""
+        return {step: self.store.has(self.job.kind, key) for step, key in self.job.kept.items()}
+
+    @property
+    def _per_node(self) -> int:
+        return processes(self.job.kind, self.job.resources)
+
+    @property
+    def _world(self) -> int:
+        return world_size(self.job.kind, self.job.resources)
 
     def _publish(
         self,
@@ -159,6 +187,8 @@ class Execution:
             found["device"] = describe_device()
         if (micro := self.job.config.get("micro_batch_size")) is not None:
             found[f"micro_batch_size of {self.job.kind}"] = micro
+        if self._world > 1:
+            found["processes"] = self._world
         return found
 
     def _emit(self, event: str, **fields: Any) -> None:

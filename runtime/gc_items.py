@@ -21,7 +21,7 @@ from exc.runtime.store import RECORD, Store, StoreError
 
 DAY_S = 86_400.0
 # What evaluations left: small, and what every number leads back to.
-KEPT_KINDS = frozenset({"sample", "score", "bits_per_byte"})
+KEPT_KINDS = frozenset({"sample", "score", "bits_per_byte", "lm_eval"})
 
 Sort = Literal["resume state", "leftovers", "attempts", "artifact", "link"]
 SORTS: tuple[Sort, ...] = ("artifact", "resume state", "attempts", "leftovers", "link")

@@ -14,11 +14,13 @@ from exc.compiler.plan import Job, Plan, PlanError, read_plan
 from exc.runtime.attempts import Attempt, new_attempt
 from exc.runtime.execution import Ending, Execution
 from exc.runtime.failures import EXIT_DISK, classify
+from exc.runtime.following import follow, lead
 from exc.runtime.lease import Holder, Lease, acquire
 from exc.runtime.outputs import find_job, is_done, link_results, missing_needs
 from exc.runtime.places import find_plan_folder, find_store, spec_root
 from exc.runtime.stopping import EXIT_FAILED, StopFlag, follow_submitter, leave
 from exc.runtime.store import Store
+from exc.runtime.team import Team, finish, join_team
 
 ATTEMPT_DIR = "EXC_ATTEMPT_DIR"  # set by a submitter: the attempt whose log takes this process's output
 _LOOK_AGAIN_S = 0.5  # how often a waiting process looks whether the lease is free
@@ -63,6 +65,16 @@ def _run(plan: Plan, job: Job, store: Store, root: Path) -> int:
     stop = StopFlag()
     stop.install()
     follow_submitter()
+    team = join_team()
+    if team is not None and not team.is_first:
+        return follow(plan, job, store, root, stop, team)
+    code = _lead(plan, job, store, root, stop, team)
+    if team is not None:
+        team.tell({"leave": code})  # unless they were told to go on, which they have done by now
+    return code
+
+
+def _lead(plan: Plan, job: Job, store: Store, root: Path, stop: StopFlag, team: Team | None) -> int:
     if is_done(job, store):
         return _already_done(plan, job, store)
     missing = missing_needs(job, store)
@@ -77,7 +89,7 @@ def _run(plan: Plan, job: Job, store: Store, root: Path) -> int:
         # Whoever held the lease before may have finished the job.
         if is_done(job, store):
             return _already_done(plan, job, store)
-        return _attempt(plan, job, store, root, stop, lease)
+        return _attempt(plan, job, store, root, stop, lease, team)
     finally:
         with suppress(OSError):  # of a full disk; it is free in any case once this process is gone
             lease.release()
@@ -124,14 +136,17 @@ def _wait_for_exit(held: Holder) -> None:
         os.close(descriptor)
 
 
-def _attempt(plan: Plan, job: Job, store: Store, root: Path, stop: StopFlag, lease: Lease) -> int:
+def _attempt(
+    plan: Plan, job: Job, store: Store, root: Path, stop: StopFlag, lease: Lease, team: Team | None
+) -> int:
     store.sweep()
     given = os.environ.pop(ATTEMPT_DIR, None)
     attempt = Attempt(Path(given)) if given else new_attempt(store, job.identity)
     attempt.begin(job.id)
     voice = Voice(job, attempt, by_hand=given is None)
     began = time.monotonic()
-    ending = Execution(plan, job, store, root, attempt, voice.progress, stop, lease.must_stop).run()
+    execution = Execution(plan, job, store, root, attempt, voice.progress, stop, lease.must_stop)
+    ending = execution.run() if team is None else lead(execution, team)
     return _conclude(attempt, voice, ending, stop, time.monotonic() - began)
 
 
@@ -198,4 +213,4 @@ class Voice:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(finish(main()))

@@ -102,6 +102,10 @@ def _why_none(plan: Plan, store: Store, job: Job) -> str:
         return "was cancelled before it was started; the next `exc submit` runs it"
     if state.word == "blocked":
         return f"has not been started: it needs what {state.blocked_by} leaves, which has not come to it"
+    if state.place is not None:
+        from exc.runtime.slurm.looking import queued_text
+
+        return f"has not been started: {queued_text(state.place)}"
     present = Present(plan, store)
     missing = list(dict.fromkeys(need.job for need in job.needs if need.artifact not in present))
     if not missing:

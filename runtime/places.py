@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from exc.compiler.plan import PLAN_FILE, Plan, PlanError
 from exc.runtime.store import Store
@@ -35,10 +37,15 @@ def find_store(plan: Plan, plan_folder: Path) -> Store:
 
     Raises NotADirectoryError where a file stands there.
     """
+    return store_of(plan.profile, spec_root(plan, plan_folder))
+
+
+def store_of(profile: Mapping[str, Any], spec_folder: Path) -> Store:
+    """The store of a profile, as a plan carries it. Raises NotADirectoryError where a file stands there."""
     named = os.environ.get("EXC_STORE")
-    said = Path(named or plan.profile.get("store") or "store").expanduser()
+    said = Path(named or profile.get("store") or "store").expanduser()
     # Absolute, because jobs are run in the spec's folder.
-    root = said.absolute() if named else spec_root(plan, plan_folder) / said
+    root = said.absolute() if named else spec_folder / said
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "the store is a file, not a folder", str(root))
     return Store(root)

@@ -12,11 +12,26 @@ import importlib
 from collections.abc import Iterable, Sequence
 
 from exc.runtime.stages import STAGES
+from exc.spec.paired import PAIRED_KINDS
 
 # Kinds whose processes spend seconds on importing torch and transformers.
 HEAVY = frozenset(
     {
-        *("pretrain", "sft", "grpo", "dpo", "merge", "sample", "bits_per_byte", "tokenizer", "tokens"),
+        *(
+            "pretrain",
+            "sft",
+            "grpo",
+            "rloo",
+            "dpo",
+            "kto",
+            *PAIRED_KINDS,
+            "merge",
+            "sample",
+            "bits_per_byte",
+            "lm_eval",
+            "tokenizer",
+            "tokens",
+        ),
         "smoke",  # of kinds whose own jobs are in the plan, with modules of their own
     }
 )
@@ -36,9 +51,15 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "pretrain": _TRAINER,
     "sft": (*_TRAINER, "datasets", "trl.trainer.sft_trainer"),
     "dpo": (*_TRAINER, "datasets", "trl.trainer.dpo_trainer"),
+    "kto": (*_TRAINER, "datasets", "trl.trainer.kto_trainer"),
     "grpo": (*_TRAINER, "datasets", "trl.trainer.grpo_trainer"),
+    **dict.fromkeys(
+        PAIRED_KINDS, (*_TRAINER, "datasets", "trl.trainer.grpo_trainer", "trl.trainer.sft_trainer")
+    ),
+    "rloo": (*_TRAINER, "datasets", "trl.trainer.rloo_trainer"),
     "sample": (*_MODEL, "exc.runtime.stages.generate"),
     "bits_per_byte": _MODEL,
+    "lm_eval": (*_MODEL, "datasets", "lm_eval", "lm_eval.models.huggingface", "lm_eval.tasks"),
     "merge": (*_MODEL, "mergekit.merge"),
     "tokenizer": ("tokenizers", "transformers.tokenization_utils_fast"),
     "tokens": ("tokenizers", "transformers.models.auto.tokenization_auto"),

@@ -33,7 +33,7 @@ def place_of(name: str) -> Place:
     parts = name.split("/")
     if len(parts) >= _BRANCH_PARTS and parts[3][:1] == "r" and parts[3][1:].isdigit():
         return Place(parts[0], parts[1], parts[2], parts[3][1:])
-    if len(parts) == 3 and parts[1] == "pretrain":
+    if len(parts) == 3 and parts[1] in ("pretrain", "fetch"):
         return Place(parts[0], parts[2].split(".")[0], "base" if "." in parts[2] else "")
     return Place(parts[0]) if len(parts) > 1 and parts[0] not in ("tasks", "data") else Place()
 

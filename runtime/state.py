@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt
@@ -17,7 +17,12 @@ from exc.runtime.ready import needed_jobs
 from exc.runtime.requests import Cancelled
 from exc.runtime.store import Store
 
-Word = Literal["done", "running", "failed", "cancelled", "interrupted", "waiting", "blocked", "unneeded"]
+if TYPE_CHECKING:
+    from exc.runtime.slurm.queue import Place, Queue
+
+Word = Literal[
+    "done", "running", "queued", "failed", "cancelled", "interrupted", "waiting", "blocked", "unneeded"
+]
 WORDS: tuple[Word, ...] = get_args(Word)
 
 
@@ -31,13 +36,19 @@ class JobState:
     blocked_by: str = ""  # the failed or cancelled job that keeps a blocked one from running
     progress: Mapping[str, Any] | None = None  # the last progress event of a running or interrupted job
     holder: Holder | None = None  # who runs it
+    place: Place | None = None  # where a queued job is in a cluster's queue
 
 
-def job_states(plan: Plan, store: Store) -> dict[str, JobState]:
+def job_states(plan: Plan, store: Store, queue: Queue | None = None) -> dict[str, JobState]:
     """The state of every job, by id, in plan order.
 
-    Costs one folder listing per kind, and a few reads for each job that was begun and is not done.
+    Costs one folder listing per kind, and a few reads for each job that was begun and is not done. Of a plan
+    that runs on a cluster the queue is asked first, if it is not given.
     """
+    if queue is None and plan.profile.get("backend") == "slurm":
+        from exc.runtime.slurm.looking import look_on
+
+        queue = look_on(plan, store)
     present = Present(plan, store)
     needed = {job.id for job in needed_jobs(plan, present)}
     tried = set(names(store.root / "attempts"))
@@ -54,9 +65,25 @@ def job_states(plan: Plan, store: Store) -> dict[str, JobState]:
             states[job.id] = _WAITING if job.id in needed else _UNNEEDED
         if states[job.id].word in ("waiting", "interrupted") and job.identity in cancelled:
             states[job.id] = replace(states[job.id], word="cancelled")
-        if states[job.id].word in ("waiting", "interrupted"):
+        if queue is not None:
+            states[job.id] = _queued(job, states[job.id], queue)
+        if states[job.id].word in ("waiting", "interrupted", "queued"):
             states[job.id] = _blocked(plan, job, present, states) or states[job.id]
     return states
+
+
+def _queued(job: Job, state: JobState, queue: Queue) -> JobState:
+    """The state of a job that a cluster is to run, unless it has had its turn there."""
+    place = queue.live.get(job.identity)
+    if place is None or state.word not in ("waiting", "interrupted", "failed", "running"):
+        return state
+    record = state.attempt.read() if state.attempt else {}
+    here = record.get("slurm", {}).get("job") == place.ref
+    if state.word == "failed" and here:
+        return state
+    if state.word == "running" and (place.entry.runs or not here or not queue.fresh):
+        return state  # else the node is gone, and the lease has yet to run out
+    return replace(state, word="queued", failure=None, holder=None, place=place)
 
 
 _DONE, _WAITING, _UNNEEDED = JobState("done"), JobState("waiting"), JobState("unneeded")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,9 +23,13 @@ from exc.runtime.wording import here, plan_command, submit_command
 from exc.spec.units import format_bytes
 from exc.spec.words import plural
 
+if TYPE_CHECKING:
+    from exc.runtime.slurm.queue import Queue
+
 _STYLES: Mapping[Word, str] = {
     "done": "green",
     "running": "cyan",
+    "queued": "blue",
     "failed": "red",
     "cancelled": "yellow",
     "interrupted": "yellow",
@@ -60,7 +64,8 @@ def status_rows(plan: Plan, states: Mapping[str, JobState]) -> list[StatusRow]:
 
 def status_json(plan: Plan, store: Store) -> dict[str, Any]:
     """The state of a plan as plain data: counts, and every job with its state."""
-    states = job_states(plan, store)
+    queue = _queue(plan, store)
+    states = job_states(plan, store, queue)
     rows = status_rows(plan, states)
     return {
         "experiment": plan.experiment,
@@ -69,7 +74,17 @@ def status_json(plan: Plan, store: Store) -> dict[str, Any]:
         "submitters": [one.to_json() for one in submitters(store, plan.experiment)],
         "jobs": [{"id": job_id, **_state_json(state)} for job_id, state in states.items()],
         "adopted": adopted_jobs(plan, store),
+        **({} if queue is None else {"queue": {"at": queue.at or None, "problem": queue.problem or None}}),
     }
+
+
+def _queue(plan: Plan, store: Store) -> Queue | None:
+    """One look at the cluster's queue; None for a plan that runs elsewhere."""
+    if plan.profile.get("backend") != "slurm":
+        return None
+    from exc.runtime.slurm.looking import look_on
+
+    return look_on(plan, store)
 
 
 def adopted_jobs(plan: Plan, store: Store) -> list[str]:
@@ -90,17 +105,34 @@ def _state_json(state: JobState) -> dict[str, Any]:
         data["progress"] = dict(state.progress)
     if state.holder is not None and state.holder.owner is not None:
         data["host"], data["pid"] = state.holder.owner.host, state.holder.owner.pid
+    if state.place is not None:
+        entry = state.place.entry
+        data["slurm"] = {"job": entry.ref, "state": entry.state, "reason": entry.reason or None}
+    if note := _note(state):
+        data["note"] = note
     return data
+
+
+def _note(state: JobState) -> str:
+    """What was learnt of the end of a job that was interrupted."""
+    if state.word != "interrupted" or state.attempt is None:
+        return ""
+    return str(state.attempt.read().get("note", ""))
 
 
 def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) -> int:
     """Print where a plan stands; gives 1 if a job failed, else 0."""
-    states = job_states(plan, store)
+    queue = _queue(plan, store)
+    states = job_states(plan, store, queue)
     rows = status_rows(plan, states)
     console.print(_table(rows))
     for job_id, state in states.items():
         if state.word == "running":
             console.print(_running_text(job_id, state), soft_wrap=True)
+        elif note := _note(state):
+            console.print(f"interrupted {job_id}: {note}", highlight=False, markup=False, soft_wrap=True)
+    if queue is not None:
+        _print_queue(queue, states, console)
     failed = [(job_id, state) for job_id, state in states.items() if state.word == "failed"]
     for job_id, state in failed:
         console.print()
@@ -123,6 +155,14 @@ def print_status(plan: Plan, plan_folder: Path, store: Store, console: Console) 
         console.print(f"adopted, not computed here: {plural(len(adopted), 'job')} ({names})", soft_wrap=True)
     console.print(_last_line(rows, plan_folder), soft_wrap=True)
     return 1 if failed else 0
+
+
+def _print_queue(queue: Queue, states: Mapping[str, JobState], console: Console) -> None:
+    from exc.runtime.slurm.looking import queue_lines
+
+    queued = {job_id: state.place for job_id, state in states.items() if state.place is not None}
+    for line in queue_lines(queue, queued):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(rows: list[StatusRow]) -> Table:
@@ -156,6 +196,8 @@ def _last_line(rows: list[StatusRow], plan_folder: Path) -> Text:
 
     left = count("failed", "cancelled", "interrupted", "waiting", "blocked")
     if not left:
+        if count("queued"):
+            return Text("queued; to look on: ").append(plan_command("watch", plan_folder), "bold")
         if count("running"):
             return Text("running")
         return Text("all done; next: ").append(plan_command("report", plan_folder), "bold")

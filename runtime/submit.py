@@ -36,11 +36,11 @@ def submit(
     log: str = "",
     under_way: Callable[[], None] | None = None,
 ) -> int:
-    """Run what a plan still needs and wait for it; gives the exit code.
+    """Run what a plan still needs and wait for it, or queue it on a cluster; gives the exit code.
 
-    0 all done, 1 a job failed, 3 this machine is at fault, 130 interrupted or cancelled. `slots` are CPU
-    slots, `gpus` how many GPUs; left out, the profile says, else all there are. `log` is the file that takes
-    the output of a submit in the background, `under_way` is called when the first jobs were started.
+    0 all done or queued, 1 a job failed, 3 this machine is at fault, 130 interrupted or cancelled. `slots`
+    are CPU slots, `gpus` how many GPUs; left out, the profile says, else all there are. `log` is the file
+    that takes the output of a submit in the background, `under_way` is called when the first jobs run.
     What was cancelled before runs again.
     """
     if gpus is None:
@@ -77,6 +77,10 @@ def _submit(
             f"{plan.experiment}: nothing to do, all {plural(len(plan.jobs), 'job')} done", highlight=False
         )
         return 0
+    if plan.profile.get("backend") == "slurm":
+        from exc.runtime.slurm.submit import submit_to_slurm
+
+        return submit_to_slurm(plan, plan_folder, store, console)
     from exc.runtime.backends.local import run_local
 
     cpus = int(slots or plan.profile.get("slots") or usable_cpus())

@@ -14,6 +14,7 @@ from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt, last_attempt
 from exc.runtime.events import Event, EventTail
 from exc.runtime.forecast import Forecast
+from exc.runtime.slurm.looking import Looking
 from exc.runtime.state import WORDS, JobState, Word, job_states
 from exc.runtime.store import Store
 from exc.runtime.submitters import submitters
@@ -34,11 +35,12 @@ class Watch:
         self._order = class_order(plan)
         self._progress: dict[Path, _Progress] = {}  # by attempt
         self._times = _Times(plan, store)
+        self._looking = Looking(plan, store) if plan.profile.get("backend") == "slurm" else None
 
     def look(self) -> Frame:
         """The plan as it is now."""
         now = time.time()
-        states = job_states(self.plan, self._store)
+        states = job_states(self.plan, self._store, self._looking.queue() if self._looking else None)
         found = tuple(submitters(self._store, self.plan.experiment))
         self._times.learn(states)
         running = self._running(states, now)
@@ -102,7 +104,7 @@ class Watch:
             word = states[job.id].word
             row[word] = row.get(word, 0) + 1
             kinds[job.cls] = job.kind
-            if word in ("waiting", "blocked", "interrupted", "cancelled"):
+            if word in ("waiting", "blocked", "interrupted", "cancelled", "queued"):
                 for need in job.needs:
                     other = self.plan.job(need.job).id
                     if states[other].word != "done":

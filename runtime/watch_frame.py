@@ -73,8 +73,8 @@ class Frame:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing runs and nobody is there to start something."""
-        return not self.running and not self.submitters
+        """Whether nothing runs and nobody, person or cluster, is there to start something."""
+        return not self.running and not self.submitters and not self.counts.get("queued")
 
     @property
     def exit_code(self) -> int:

@@ -19,10 +19,11 @@ _BAR: tuple[tuple[tuple[Word, ...], str, str], ...] = (
     (("running",), "\u2592", "cyan"),
     (("failed",), "!", "red"),
     (("cancelled",), "x", "yellow"),
-    (("interrupted", "waiting", "blocked"), "\u00b7", "dim"),
+    (("queued", "interrupted", "waiting", "blocked"), "\u00b7", "dim"),
 )
 _STYLES: Mapping[Word, str] = {
     "running": "cyan",
+    "queued": "blue",
     "failed": "red",
     "cancelled": "yellow",
     "interrupted": "yellow",
@@ -80,7 +81,7 @@ def _head(frame: Frame, plan_folder: Path, width: int) -> list[Text]:
     text = Text(frame.experiment, style="bold").append("  ", "not bold")
     text.append(f"{counts['done']}/{frame.total - counts['unneeded']} done", "not bold green")
     for word, style in _STYLES.items():
-        if counts[word]:
+        if counts.get(word):
             text.append(f"  {counts[word]} {word}", f"not bold {style}")
     if frame.all_done:
         end = Text("all done; next: ").append(plan_command("report", plan_folder), "bold")
@@ -93,7 +94,9 @@ def _head(frame: Frame, plan_folder: Path, width: int) -> list[Text]:
         if used or given:
             use.append(f"{name} {used}/{given}  " if given else f"{name} {used}  ")
     who = "; ".join(one.text() for one in frame.submitters)
-    if not who and not frame.all_done:
+    if not who and counts.get("queued"):
+        use.append("in SLURM's queue")
+    elif not who and not frame.all_done:
         command = plan_command("submit", plan_folder)
         use.append("run by hand" if frame.running else f"nobody submits it; to go on: {command}")
     else:

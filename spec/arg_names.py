@@ -170,7 +170,7 @@ _ELSEWHERE: tuple[tuple[str, str], ...] = (
         "load_in_4bit load_in_8bit quantization_bit gptq pure_bf16",
     ),
     (
-        "grpo is the one estimator here: advantages are those of a group",
+        "the stage's kind is the estimator, `grpo` or `rloo`: advantages are those of a group",
         "adv_estimator gamma lam use_kl_in_reward kl_penalty kl_ctrl critic critic_warmup",
     ),
     ("the loss has one KL estimator; `beta` says how much it counts", "kl_loss_type"),

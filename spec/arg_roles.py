@@ -22,10 +22,15 @@ Role = Literal["owned", "execution", "result"]
 STAGE_KEYS: dict[str, tuple[str, ...]] = {
     "sft": ("task", "split", "demonstrations", "batch_size", "max_steps", "keep", "lora"),
     "grpo": (
-        *("task", "split", "num_generations", "prompts_per_rollout"),
+        *("task", "split", "loss", "engine", "num_generations", "prompts_per_rollout"),
         *("updates_per_rollout", "rollouts", "keep", "lora"),
     ),
     "dpo": ("task", "split", "batch_size", "max_steps", "keep", "lora"),
+    "rloo": (
+        *("task", "split", "engine", "num_generations", "prompts_per_rollout"),
+        *("updates_per_rollout", "rollouts", "keep", "lora"),
+    ),
+    "kto": ("task", "split", "batch_size", "max_steps", "keep", "lora"),
 }
 
 _EXECUTION = (
@@ -76,7 +81,7 @@ _OWNED: tuple[tuple[str, str], ...] = (
         "accelerator_config",
     ),
     (
-        "leave it out: rollouts are sampled by transformers, in the training process",
+        "write `engine: vllm` beside `args`; what of a device it gets is `vllm` in the profile",
         "use_vllm vllm_mode vllm_enable_sleep_mode vllm_server_base_url vllm_server_host vllm_server_port "
         "vllm_server_timeout vllm_group_port vllm_gpu_memory_utilization vllm_tensor_parallel_size",
     ),
@@ -99,33 +104,43 @@ _OWNED: tuple[tuple[str, str], ...] = (
 
 _MICRO_BATCH = "; how many of them a device takes at once is `micro_batch_size` in the profile"
 _UPDATES = "write `updates_per_rollout` beside `args`: all optimizer steps on one rollout"
+_ROLLOUTS = {
+    "max_steps": "write `rollouts` beside `args`: optimizer steps are `rollouts` x `updates_per_rollout`",
+    "num_train_epochs": "write `rollouts` beside `args`: an epoch is prompts / `prompts_per_rollout`",
+    "per_device_train_batch_size": "write `prompts_per_rollout` beside `args`" + _MICRO_BATCH,
+    "gradient_accumulation_steps": _UPDATES,
+    "auto_find_batch_size": "write `prompts_per_rollout` beside `args`" + _MICRO_BATCH,
+    "num_generations": "write it beside `args`, not in it",
+    "num_iterations": _UPDATES,
+    "steps_per_generation": _UPDATES,
+    "generation_batch_size": "write `prompts_per_rollout` beside `args`: prompts, not completions",
+}
+_ROWS = {
+    "max_steps": "write it beside `args`, not in it",
+    "per_device_train_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
+    "gradient_accumulation_steps": "write `batch_size` beside `args`" + _MICRO_BATCH,
+    "auto_find_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
+}
+_REFERENCE = {
+    "precompute_ref_log_probs": "leave it out: the reference judges each batch when it comes up",
+    "precompute_ref_batch_size": "leave it out: the reference judges each batch when it comes up",
+}
 _OWNED_OF: dict[str, dict[str, str]] = {
     "sft": {
-        "max_steps": "write it beside `args`, not in it",
+        **_ROWS,
         "num_train_epochs": "write `max_steps` beside `args`: an epoch is demonstrations / `batch_size`",
-        "per_device_train_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
-        "gradient_accumulation_steps": "write `batch_size` beside `args`" + _MICRO_BATCH,
-        "auto_find_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
     },
     "dpo": {
-        "precompute_ref_log_probs": "leave it out: the reference judges each batch when it comes up",
-        "precompute_ref_batch_size": "leave it out: the reference judges each batch when it comes up",
-        "max_steps": "write it beside `args`, not in it",
+        **_REFERENCE,
+        **_ROWS,
         "num_train_epochs": "write `max_steps` beside `args`: an epoch is pairs / `batch_size`",
-        "per_device_train_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
-        "gradient_accumulation_steps": "write `batch_size` beside `args`" + _MICRO_BATCH,
-        "auto_find_batch_size": "write `batch_size` beside `args`" + _MICRO_BATCH,
     },
-    "grpo": {
-        "max_steps": "write `rollouts` beside `args`: optimizer steps are `rollouts` x `updates_per_rollout`",
-        "num_train_epochs": "write `rollouts` beside `args`: an epoch is prompts / `prompts_per_rollout`",
-        "per_device_train_batch_size": "write `prompts_per_rollout` beside `args`" + _MICRO_BATCH,
-        "gradient_accumulation_steps": _UPDATES,
-        "auto_find_batch_size": "write `prompts_per_rollout` beside `args`" + _MICRO_BATCH,
-        "num_generations": "write it beside `args`, not in it",
-        "num_iterations": _UPDATES,
-        "steps_per_generation": _UPDATES,
-        "generation_batch_size": "write `prompts_per_rollout` beside `args`: prompts, not completions",
+    "grpo": _ROLLOUTS,
+    "rloo": _ROLLOUTS,
+    "kto": {
+        **_REFERENCE,
+        **_ROWS,
+        "num_train_epochs": "write `max_steps` beside `args`: an epoch is rows / `batch_size`",
     },
 }
 

@@ -20,7 +20,7 @@ from exc.spec.arg_roles import STAGE_KEYS, owned_hint, role
 from exc.spec.diagnostics import nearest, one_of
 
 TRL_VERSION = "1.16.0"
-_VERSIONS = {"sft": 1, "grpo": 1, "dpo": 1}
+_VERSIONS = {"sft": 1, "grpo": 1, "dpo": 1, "rloo": 1, "kto": 1}
 _TABLES = Path(__file__).parent / "tables"
 # How like an owned field a name must be to be taken for it: `revision` is no slip of `hub_revision` (0.8).
 _OWNED_CUTOFF = 0.85
@@ -40,7 +40,10 @@ BOUNDS: Mapping[str, tuple[str, float | None]] = {
     "temperature": (">0", None),
     "top_p": (">0", 1),
     "repetition_penalty": (">0", None),
+    "desirable_weight": (">=0", None),
+    "undesirable_weight": (">=0", None),
 }
+_PAIRS = frozenset({"reward_clip_range"})  # lists of the least and the most
 
 
 class Row(TypedDict):
@@ -231,8 +234,11 @@ def _value_problem(kind: str, field: str, value: object) -> ArgProblem | None:
     if isinstance(value, int | float) and field in BOUNDS and not arg_values.within(value, *BOUNDS[field]):
         expected = arg_values.bounds_in_words(*BOUNDS[field])
         return ArgProblem(field, "bad-value", message, expected, on_value=True)
+    if field in _PAIRS and isinstance(value, list) and not (len(value) == 2 and value[0] <= value[1]):
+        message = f"`{field}` is no range"
+        return ArgProblem(field, "bad-value", message, "two numbers, the least and the most", on_value=True)
     return None
 
 
 def _config(kind: str) -> str:
-    return {"sft": "SFTConfig", "grpo": "GRPOConfig", "dpo": "DPOConfig"}[kind]
+    return f"{kind.upper()}Config"

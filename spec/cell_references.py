@@ -24,7 +24,7 @@ SINGLE = {
     "trunk": "trunks",
     "evaluation": "evaluations",
 }
-LISTS = {"trunks": "trunks", "recipes": "recipes"}
+LISTS = {"trunks": "trunks", "recipes": "recipes", "references": "recipes"}
 # Keys below which the words are the user's own.
 _FREE = frozenset({"args", "model", "columns", "where"})
 

@@ -18,8 +18,12 @@ def check_best(ctx: Context, path: Path, recipe: str) -> None:
     evaluation = evaluations.get(name or "")
     if name is None or evaluation is None:
         return
+    if evaluation.contamination is not None:
+        message = f"`{name}` looks at data, and chooses no model"
+        ctx.error("bad-value", message, (*where, "evaluation"), "an evaluation of models")
+        return
     metric, metrics = ctx.text(*where, "metric"), metrics_of(evaluation)
-    if metric is not None and metric not in metrics:
+    if metrics and metric is not None and metric not in metrics:
         message = f"`{name}` has no metric `{metric}`"
         near = did_you_mean(metric, metrics)
         ctx.error("unknown-reference", message, (*where, "metric"), one_of(metrics), near)
@@ -34,10 +38,10 @@ def check_best(ctx: Context, path: Path, recipe: str) -> None:
 
 
 def metrics_of(evaluation: Evaluation) -> list[str]:
-    """What an evaluation gives, by name."""
+    """What an evaluation gives, by name; nothing of one by the harness, whose folder may have more."""
     if evaluation.pass_at_k is not None:
         return [f"pass@{k}" for k in sorted(set(evaluation.pass_at_k.k))]
-    return ["bits_per_byte"]
+    return ["bits_per_byte"] if evaluation.bits_per_byte is not None else []
 
 
 def _is_other_view(chosen: Evaluation, other: Evaluation) -> bool:
@@ -46,8 +50,12 @@ def _is_other_view(chosen: Evaluation, other: Evaluation) -> bool:
         return (
             chosen.pass_at_k.task == other.pass_at_k.task and chosen.pass_at_k.split != other.pass_at_k.split
         )
-    return other.pass_at_k is not None or (
-        other.bits_per_byte is not None
-        and chosen.bits_per_byte is not None
-        and chosen.bits_per_byte.data != other.bits_per_byte.data
+    return (
+        other.pass_at_k is not None
+        or other.lm_eval is not None
+        or (
+            other.bits_per_byte is not None
+            and chosen.bits_per_byte is not None
+            and chosen.bits_per_byte.data != other.bits_per_byte.data
+        )
     )

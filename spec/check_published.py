@@ -17,13 +17,15 @@ _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?huggingface\.co/(?:datasets/)?(?
 def check_published(ctx: Context) -> None:
     owners: list[Path] = [(section, name) for section in ("data", "trunks") for name in ctx.names(section)]
     owners += [("recipes", name, i) for name in ctx.names("recipes") for i in ctx.indices("recipes", name)]
-    for owner in owners:
-        repo = ctx.text(*owner, "hub", "repo")
+    places = [(*owner, "hub", "repo") for owner in owners]
+    for name in ctx.names("trunks"):
+        repos: Path = ("trunks", name, "hub", "repos")
+        places += [(*repos, index) for index in ctx.indices(*repos)]
+    for place in places:
+        repo = ctx.text(*place)
         if repo is not None and not _is_repository(repo):
             expected = "the name of a repository, such as `owner/name`"
-            ctx.error(
-                "bad-value", f"`{repo}` names no repository", (*owner, "hub", "repo"), expected, _hint(repo)
-            )
+            ctx.error("bad-value", f"`{repo}` names no repository", place, expected, _hint(repo))
     for path, stage in ctx.models(Stage):
         if stage.from_ is not None and (stage.hub is not None or stage.folder is not None):
             message = f"a {stage.kind} stage takes a model as it is, and starts from none"

@@ -7,14 +7,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from exc.spec.args import check_args
+from exc.spec.check_merge import check_merge
+from exc.spec.check_paired import check_paired, place_of_length
 from exc.spec.check_references import check_cycles, check_reference, references_of, stage_names
 from exc.spec.check_tasks import POOL
 from exc.spec.context import Context
 from exc.spec.diagnostics import Label
 from exc.spec.nodes import Mapping, Path, plain
-from exc.spec.recipes import Command, Dpo, Grpo, Lora, Merge, Sft, Stage
+from exc.spec.paired import PAIRED_KINDS, SIDES, Paired
+from exc.spec.recipes import Command, OnTask, Stage
+from exc.spec.training import Lora
 
-TRAINED = ("sft", "grpo", "dpo")  # whose `args` are TRL's
+TRAINED = ("sft", "grpo", "rloo", "dpo", "kto")  # whose `args` are TRL's
 DEFAULT_SPLIT = "train"
 
 
@@ -28,13 +32,22 @@ def check_recipes(ctx: Context) -> None:
             for kind in TRAINED:
                 check_split(ctx, (*path, kind), DEFAULT_SPLIT)
                 _check_args(ctx, (*path, kind), kind)
+            for paired in PAIRED_KINDS:
+                for side, kind in SIDES.items():
+                    check_split(ctx, (*path, paired, side), DEFAULT_SPLIT)
+                    _check_args(ctx, (*path, paired, side), kind)
     for path, stage in ctx.models(Stage):
-        if isinstance(stage.body, Sft | Grpo | Dpo) and stage.body.lora is not None:
-            _check_lora(ctx, (*path, stage.kind), stage.body.lora, stage.body.args)
+        if isinstance(stage.body, OnTask) and stage.body.lora is not None:
+            at = (*path, stage.kind)
+            _check_lora(ctx, at, stage.body.lora, stage.body.args, (*at, "args"))
+        elif isinstance(stage.body, Paired) and stage.body.lora is not None:
+            at = (*path, stage.kind)
+            _check_lora(ctx, at, stage.body.lora, stage.body.rl.args, (*at, "rl", "args"))
         if stage.merge is not None:
-            _check_merge(ctx, path, stage, stage.merge)
+            check_merge(ctx, path, stage, stage.merge)
         if stage.command is not None:
             _check_command(ctx, path, stage.command)
+    check_paired(ctx)
     check_cycles(ctx)
 
 
@@ -79,17 +92,16 @@ def _check_args(ctx: Context, path: Path, kind: str) -> None:
         return
     for problem in check_args(kind, given):
         where = (*path, "args", problem.field)
-        ctx.error(
-            problem.code, problem.message, where, problem.expected, problem.hint, key=not problem.on_value
-        )
+        length = place_of_length(str(path[3]), problem) if path[3] in PAIRED_KINDS else None
+        hint = length or problem.hint
+        ctx.error(problem.code, problem.message, where, problem.expected, hint, key=not problem.on_value)
 
 
-def _check_lora(ctx: Context, path: Path, lora: Lora, args: JsonMap[str, Any]) -> None:
+def _check_lora(ctx: Context, path: Path, lora: Lora, args: JsonMap[str, Any], at_args: Path) -> None:
     if args.get("sync_ref_model") is True:
         message = "with adapters the reference is the model without them, which does not move"
-        ctx.error(
-            "bad-value", message, (*path, "args", "sync_ref_model"), "`lora` or `sync_ref_model`", key=True
-        )
+        where = (*at_args, "sync_ref_model")
+        ctx.error("bad-value", message, where, "`lora` or `sync_ref_model`", key=True)
     if lora.target_modules == ():
         ctx.error(
             "bad-value", "no layer gets an adapter", (*path, "lora", "target_modules"), "names of layers"
@@ -99,30 +111,6 @@ def _check_lora(ctx: Context, path: Path, lora: Lora, args: JsonMap[str, Any]) -
             "trainers compute with the output layer's own weights: an adapter on it would never be trained"
         )
         ctx.error("bad-value", message, (*path, "lora", "target_modules"), "other layers")
-
-
-def _check_merge(ctx: Context, path: Path, stage: Stage, merge: Merge) -> None:
-    if stage.from_ is not None:
-        hint = "name it under `of` if it belongs to the merge"
-        ctx.error(
-            "bad-value",
-            "a merge starts from what `of` lists, not `from`",
-            (*path, "from"),
-            hint=hint,
-            key=True,
-        )
-    for index, model in enumerate(merge.of):
-        if model in merge.of[:index]:
-            message = f"`{model}` is merged with itself"
-            ctx.error("bad-value", message, (*path, "merge", "of", index), "another model", key=True)
-    if merge.weights is None:
-        return
-    where = (*path, "merge", "weights")
-    if len(merge.weights) != len(merge.of):
-        message = f"{len(merge.weights)} weights for {len(merge.of)} models"
-        ctx.error("bad-value", message, where, f"{len(merge.of)} weights", key=True)
-    elif not any(merge.weights):
-        ctx.error("bad-value", "the weights are all 0", where, key=True)
 
 
 def _check_command(ctx: Context, path: Path, command: Command) -> None:

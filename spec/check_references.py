@@ -8,10 +8,12 @@ from exc.spec.check_best import check_best
 from exc.spec.context import Context
 from exc.spec.diagnostics import one_of
 from exc.spec.nodes import Mapping, Path, Scalar, plain
+from exc.spec.paired import PAIRED_KINDS
 from exc.spec.recipes import STAGE_KINDS
 
 OWN = ("base", "prev")  # models that every reader has of its own
-_STEPPED = ("sft", "grpo", "dpo", "pretrain")  # kinds that keep steps before their last
+# Kinds that keep steps before their last.
+_STEPPED = ("sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS, "pretrain")
 
 Place = tuple[str, int]  # a recipe and the index of a stage in it
 
@@ -94,6 +96,8 @@ def references_of(ctx: Context, place: Place) -> list[Path]:
     """The paths of the model references that are written in a stage."""
     path: Path = ("recipes", *place)
     found: list[Path] = [(*path, "from")] if ctx.node(*path, "from") is not None else []
+    if ctx.node(*path, "merge", "base") is not None:
+        found.append((*path, "merge", "base"))
     return found + [(*path, "merge", "of", index) for index in ctx.indices(*path, "merge", "of")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exc.spec.args import trl_fields
+from exc.spec.check_measures import check_sought
 from exc.spec.check_recipes import check_split
 from exc.spec.check_references import check_reference, stage_names
 from exc.spec.check_tasks import POOL
@@ -12,11 +13,18 @@ from exc.spec.context import Context
 from exc.spec.diagnostics import did_you_mean, nearest
 from exc.spec.expected import keys_of
 from exc.spec.experiment import BitsPerByte, Contrast, Evaluation, PassAtK, Replicates
+from exc.spec.measures import LmEval
 from exc.spec.nodes import Path, Scalar, plain
-from exc.spec.recipes import Command, Dpo, Grpo, Merge, Sft
+from exc.spec.paired import Combined, Interleave, Parallel
+from exc.spec.recipes import Command, Dpo, Grpo, Kto, Merge, Rloo, Sft
+from exc.spec.trunks import Pretrain
 
 # The findings that are warnings: what `accept` can silence.
-WARNINGS = ("empty-selection", "latex-escape", "mid-decay", "selected-on-test", "train-on-test", "unused")
+WARNINGS = (
+    *("best-of-seeds", "empty-selection", "few-replicates", "latex-escape", "mid-decay", "other-snapshot"),
+    *("partial-loss", "selected-on-test", "train-on-test", "uneven-contrast", "uneven-mixture"),
+    *("unlike-lengths", "unlike-protocols", "unused"),
+)
 
 # Far above any study, far below what a plan could hold.
 MAX_REPLICATES = 10_000
@@ -32,12 +40,15 @@ def check_selection(ctx: Context) -> None:
         path: Path = ("evaluations", name)
         _check_listed(ctx, (*path, "on"), ("base",))
         check_split(ctx, (*path, "pass_at_k"), "test")
+        check_split(ctx, (*path, "contamination"), "test")
         ctx.refer("data", (*path, "bits_per_byte", "data"))
     for where, entry in ctx.models(Replicates):
         _check_replicates(ctx, where, entry)
     for where, evaluation in ctx.models(Evaluation):
         if evaluation.pass_at_k is not None:
             _check_pass_at_k(ctx, (*where, "pass_at_k"), evaluation.pass_at_k)
+        if evaluation.contamination is not None:
+            check_sought(ctx, where, evaluation.contamination)
     _check_report(ctx)
     _check_accept(ctx)
 
@@ -139,9 +150,12 @@ def _check_measured(ctx: Context, path: Path) -> None:
 
 def _settings() -> list[str]:
     """What two models of a contrast may differ in: settings of evaluations, of stages, and of `args`."""
-    models = (PassAtK, BitsPerByte, Sft, Grpo, Dpo, Merge, Command)
+    measured = (PassAtK, BitsPerByte, LmEval)
+    trained = (Sft, Grpo, Rloo, Dpo, Kto, Parallel, Combined, Interleave)
+    models = (*measured, *trained, Merge, Command, Pretrain)
     own = [key for model in models for key in keys_of(model) if key != "args"]
-    return list(dict.fromkeys([*own, *trl_fields("sft"), *trl_fields("grpo"), *trl_fields("dpo")]))
+    fields = (field for kind in ("sft", "grpo", "rloo", "dpo", "kto") for field in trl_fields(kind))
+    return list(dict.fromkeys([*own, *fields]))
 
 
 def _check_accept(ctx: Context) -> None:

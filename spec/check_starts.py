@@ -13,7 +13,7 @@ from exc.spec.trunks import Pretrain
 INHERITED = ("model", "tokenizer")
 _HOW = {
     "model": "`{architecture: ...}`, or `from` beside `pretrain`",
-    "tokenizer": "`{bpe: ...}` or `{path: ...}`, or `from` beside `pretrain`",
+    "tokenizer": "`{bpe: ...}`, `{path: ...}` or `{hub: ...}`, or `from` beside `pretrain`",
 }
 _PRETRAIN = "pretrain"
 _ABSOLUTE = "`{trunk: NAME, at: STEP}`, with `recipe` for a model made from it"

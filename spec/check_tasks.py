@@ -6,15 +6,16 @@ import re
 from string import Formatter
 
 from exc.spec.base import is_target
+from exc.spec.check_measures import check_generator
 from exc.spec.context import Context
 from exc.spec.data import Column, Data, Task
-from exc.spec.diagnostics import did_you_mean
+from exc.spec.diagnostics import did_you_mean, one_of
 from exc.spec.nodes import Path
 
-VERIFIERS = ("numeric", "exact")
+VERIFIERS = ("numeric", "math", "exact", "reasoning_gym")
 PYTHON = "python:"
 POOL = "fewshot"  # what the pool of exemplars is called among the splits of a task
-DERIVED = ("data", "samples")  # kinds of data whose rows are made by jobs
+DERIVED = ("data", "samples", "reasoning_gym")  # kinds of data whose rows are read from no file
 # Settings of a data source that only one kind reads.
 _ONLY = {"args": "python", "files": "python", "split": "text"}
 
@@ -25,6 +26,8 @@ def check_tasks(ctx: Context) -> None:
             if setting in ctx.names(*path) and data.kind != kind:
                 message = f"`{setting}` belongs to a `{kind}` source, and this is a `{data.kind}` one"
                 ctx.error("bad-value", message, (*path, setting), key=True)
+        if data.reasoning_gym is not None:
+            check_generator(ctx, (*path, "reasoning_gym"), data.reasoning_gym)
         if data.kind not in DERIVED:
             _check_paths(ctx, path, data)
     for name in ctx.names("tasks"):
@@ -88,7 +91,7 @@ def _check_verifier(ctx: Context, path: Path, verifier: str) -> None:
     path = (*path, "verifier")
     if verifier in VERIFIERS:
         return
-    expected = "one of `numeric`, `exact`, `python:module:function`"
+    expected = one_of([*VERIFIERS, "python:module:function"])
     if not verifier.startswith(PYTHON):
         hint = did_you_mean(verifier, VERIFIERS)
         if hint is None and ":" in verifier:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from exc.spec.architectures import check_model
 from exc.spec.context import Context
-from exc.spec.model_errors import is_misspelt, missing_key
 from exc.spec.nodes import Mapping, Path, plain
 from exc.spec.places import span_node
 from exc.spec.recipes import Stage
@@ -31,25 +30,9 @@ def check_trunks(ctx: Context) -> None:
     for trunk_path, trunk in ctx.models(Trunk):
         if trunk.pretrain is not None:
             _check_pretrain(ctx, (*trunk_path, "pretrain"), trunk.pretrain)
-        _check_kind(ctx, trunk_path, trunk)
     for stage_path, stage in ctx.models(Stage):
         if stage.pretrain is not None:
             _check_pretrain(ctx, (*stage_path, "pretrain"), stage.pretrain)
-
-
-def _check_kind(ctx: Context, path: Path, trunk: Trunk) -> None:
-    """What goes with a run and what with a published model, which is its own one checkpoint."""
-    if trunk.published is None:
-        is_lacking = ctx.node(*path, "checkpoints") is None and not is_misspelt(
-            Trunk, ("checkpoints",), ctx.node(*path) or ctx.root
-        )
-        if is_lacking and path not in ctx.validated.failed:
-            ctx.diagnostics.add(missing_key(ctx.root, (*path, "checkpoints"), "a list of steps"))
-        return
-    for key in ("from", "checkpoints"):
-        if ctx.node(*path, key) is not None:
-            message = f"`{key}` goes with a run, and this model is trained already"
-            ctx.error("bad-value", message, (*path, key), hint="leave it out", key=True)
 
 
 def _check_model(ctx: Context, path: Path) -> None:

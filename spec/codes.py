@@ -146,6 +146,31 @@ CODES: dict[str, Code] = {
         "grpo: {task: gsm9k}",
         "Use the name in the hint, or define it.",
     ),
+    "unknown-task": Code(
+        "lm-evaluation-harness has no such task",
+        "An evaluation names a task that neither this version of the harness nor the folder it includes "
+        "has, or a "
+        "tag, which stands for tasks and has no number of its own.",
+        "The job would fail on a machine that was waited for, once for every model.",
+        "lm_eval: {tasks: [helaswag]}",
+        "Use the name in the hint; a task of your own is YAML in a folder beside the spec, which "
+        "`include` names.",
+    ),
+    "harness-task": Code(
+        "a task's YAML that cannot be read",
+        "A file in the folder that an `lm_eval` evaluation includes is no YAML of a task.",
+        "lm-evaluation-harness passes over such a file, and then has no task of that name.",
+        "task: [sums",
+        "Mend the file, or take it out of the folder.",
+    ),
+    "unknown-generator": Code(
+        "reasoning-gym has no such generator",
+        "A data source names a generator, or a setting of one, that this version of reasoning-gym does "
+        "not have.",
+        "No row could be made.",
+        "reasoning_gym: {name: basic_arithmetics, size: 100}",
+        "Use the name in the hint.",
+    ),
     "continues": Code(
         "pre-training that cannot go on where it should",
         "`continues` asks for something of the pre-training before, which is not there or does not fit.",
@@ -245,6 +270,30 @@ CODES: dict[str, Code] = {
         "exc compile --profile clutser",
         "Use one of the listed profiles, or define it in `profiles.yaml` beside the spec.",
     ),
+    "wrong-backend": Code(
+        "a setting of another backend",
+        "The profile gives a setting that its `backend` does not read.",
+        "What it was meant to do would not be done, without a word.",
+        "mine: {resources: [{mem: 40GB}]}   # and no `backend: slurm`",
+        "Say which backend is meant, or leave the setting out.",
+    ),
+    "secret-value": Code(
+        "a secret in the open",
+        "A profile holds what looks like the value of a token, a key or a password.",
+        "Profiles, plans and scripts are committed, sent and kept; what stands in them is no secret any "
+        "more.",
+        "env: [HF_TOKEN=hf_...]",
+        "Name the variable under `env`, and set it where `exc submit` is run. Consider this value known.",
+    ),
+    "launch-settings": Code(
+        "a launch file that says something else",
+        "The file under `launch` cannot be what starts these jobs: a key that accelerate does not have, "
+        "another "
+        "way of sharding, or a setting that changes results.",
+        "accelerate stops at the first unknown key, in the job; and precision belongs to the spec.",
+        "launch: {fsdp: zero3.yaml}",
+        "Give a file that `accelerate config` wrote for this way, or the mapping of its `fsdp_config`.",
+    ),
     "tracker-not-installed": Code(
         "a tracker's package is not there",
         "The profile names a tracker whose package cannot be found where the plan is compiled.",
@@ -295,6 +344,23 @@ CODES: dict[str, Code] = {
         "batch_size: 10   # on 4 devices",
         "Change the batch, or the number of devices in the profile.",
     ),
+    "between-means": Code(
+        "a step that ends in no mean",
+        "A `parallel` stage publishes a step at which its two sides are apart.",
+        "Between two means there are two models, and neither is what the stage is for.",
+        "parallel: {max_steps: 100, sync_every: 8, keep: [20], ...}",
+        "Keep multiples of `sync_every`, and let `max_steps` be one.",
+    ),
+    "spread-weights": Code(
+        "a launch that this stage cannot have",
+        "The profile spreads the weights of a stage with two sides over its processes, by FSDP or DeepSpeed.",
+        "`parallel`, `combined` and `interleave` change whole weights and gradients, of which no "
+        "process would "
+        "have more than a part.",
+        "resources: [{on: {kind: parallel}, launch: {fsdp: fsdp.yaml}}]",
+        "Leave `launch` out of the entries that match these jobs: each process then has the whole model "
+        "(DDP).",
+    ),
     "k-above-samples": Code(
         "more tries than samples",
         "pass@k is asked for a k above `num_samples`.",
@@ -323,6 +389,73 @@ CODES: dict[str, Code] = {
         "Later checkpoints then differ by their rate as well as by their tokens.",
         "schedule: {shape: cosine}   # every checkpoint",
         "Branch before the decay, or say why it is meant: `accept: {mid-decay: REASON}`.",
+    ),
+    "unlisted": Code(
+        "which checkpoints there are is not known yet",
+        "The schedule asks for the end of a published run, or for a part of it, before its names were read.",
+        "Of a run that exc does not know, only the names on the hub say which steps there are.",
+        'trunks:\n  ours: {hub: {repo: lab/ours, pattern: "step{step}"}, checkpoints: {include: [last]}}',
+        "Run `exc lock` where the hub can be reached, or name the steps: `checkpoints: [1000, 2000]`.",
+    ),
+    "uneven-contrast": Code(
+        "a comparison of more than one thing",
+        "Two models of a contrast were made with settings that differ, and `varies` does not name them.",
+        "What is found may be the work of any of them: a script copied from another run, with its "
+        "learning rate.",
+        "contrasts: [{a: sft-rl, b: rl}]   # of which one has a KL term, and the other a shorter response",
+        "Give both the same settings (`like`), or name under `varies` what the comparison is about.",
+    ),
+    "other-snapshot": Code(
+        "compared with another snapshot than it starts from",
+        "Both models of a contrast hold one stage, at two of its steps.",
+        "The difference is then also what the stage learnt, or lost, between the two.",
+        "sft-rl: [rl: {from: {recipe: sft, step: 2000}, ...}]   # and contrasts: [{a: sft-rl, b: sft}]",
+        "Compare with the step that the other starts from: `b: {recipe: sft, step: 2000}`.",
+    ),
+    "best-of-seeds": Code(
+        "some of several replicates, chosen by hand",
+        "A contrast, a figure or an evaluation names replicates, and leaves out others that are planned.",
+        "The best of several seeds is higher than what the next one will reach, most of all where they "
+        "spread.",
+        "contrasts: [{a: {recipe: rl, replicate: 3}, b: base}]   # of four",
+        "Leave `replicate` out: the report has the mean of all, and shows each.",
+    ),
+    "few-replicates": Code(
+        "too few replicates for the effect",
+        "A contrast declares an `effect`, and there are too few replicates to tell it from the luck of "
+        "a seed.",
+        "Problems say how sure a number is of one model; only replicates say how sure it is of a recipe.",
+        "contrasts: [{a: rl, b: sft, effect: 0.02, spread: 0.05}]   # with one replicate",
+        "Plan as many replicates as the finding says, or declare a larger effect.",
+    ),
+    "partial-loss": Code(
+        "half of a loss that has a name",
+        "`loss_type` names a published loss, and other fields that belong to it have other values.",
+        "A trainer's `loss_type` picks one of its parts: a result under that name would be of something "
+        "else.",
+        "args: {loss_type: dr_grpo}   # and `scale_rewards` still divides by the deviation",
+        "Write `loss: dr-grpo` beside `args`, which sets all fields, or set them one by one.",
+    ),
+    "uneven-mixture": Code(
+        "shares that make no whole",
+        "The weights of a mixture look like shares, and add up to a little less or more than 1 or 100.",
+        "Weights are relative, so every source gets another share than the one that is written.",
+        "data: {wiki: 7, web: 60, math: 20, stackexchange: 2, stem: 5}   # 94",
+        "Add what is missing; or accept it, with the reason why it is no mistake.",
+    ),
+    "unlike-protocols": Code(
+        "models that are asked in unlike ways",
+        "Models that are compared see different numbers of exemplars, or are sampled in different ways.",
+        "Exemplars show the format of an answer: a model without them may know it, and be marked wrong.",
+        "num_fewshot: {base: 8, trained: 0}   # and contrasts: [{a: rl, b: base}]",
+        "Ask all alike, or name what differs: `varies: [num_fewshot]`.",
+    ),
+    "unlike-lengths": Code(
+        "asked for longer or shorter answers than trained on",
+        "An evaluation lets completions grow to another length than the stage that trained the model.",
+        "What is cut off counts as wrong, in one of the two and not in the other.",
+        "grpo: {args: {max_completion_length: 512}}   # and pass_at_k: {max_new_tokens: 1024}",
+        "Give both the same length.",
     ),
     "unlocked": Code(
         "a name on the hub that was never resolved",

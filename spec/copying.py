@@ -10,6 +10,7 @@ from exc.spec.args import trl_fields
 from exc.spec.diagnostics import CellSpan
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
+from exc.spec.paired import PAIRED_KINDS, SIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,16 @@ def merged(path: Path, source: Mapping, own: Mapping, overrides: list[Override])
 def _is_merged_deep(path: Path, key: str) -> bool:
     if path[0] == "evaluations":
         return len(path) == 2 and key in EVALUATION_KINDS
+    if key in SIDES and path[3:] and path[3] in PAIRED_KINDS:
+        return len(path) == 4
     return key == "args" or "args" in path[4:]  # behind recipes, name, index, kind
 
 
 def _is_value(path: Path, key: str) -> bool:
     """Whether `null` is a value of a trainer's field, and not a word for leaving it out."""
-    kind = str(path[3]) if len(path) == 5 and path[4] == "args" else ""  # behind recipes, name, index
+    kind = ""
+    if path[-1] == "args" and len(path) in (5, 6):  # behind recipes, name, index, and in a side of a stage
+        kind = str(path[3]) if len(path) == 5 else SIDES.get(str(path[4]), "")
     field = trl_fields(kind).get(key) if kind in STAGE_KEYS else None
     return field is not None and "null" in field["type"].split(" | ")
 
@@ -77,3 +82,8 @@ def in_cell(node: Mapping, cell: CellSpan) -> Mapping:
 
 def without(node: Mapping, keys: Container[str]) -> Mapping:
     return Mapping({k: v for k, v in node.entries.items() if k not in keys}, node.keys, node.span)
+
+
+def replaced(node: Mapping, key: str, value: Node) -> Mapping:
+    """The mapping with another value at a key that it has."""
+    return Mapping({**node.entries, key: value}, node.keys, node.span)

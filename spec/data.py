@@ -12,7 +12,7 @@ from exc.spec.references import ModelRef
 from exc.spec.units import DurationS
 
 # Exactly one of these keys says where the rows come from.
-KINDS = ("jsonl", "parquet", "text", "python", "hub", "data", "samples")
+KINDS = ("jsonl", "parquet", "text", "python", "hub", "reasoning_gym", "data", "samples")
 TRANSFORMS = ("where", "group_by", "drop", "take", "pairs")  # in the order in which they are applied
 # What rows of samples have beside the fields of the task's row.
 RATED = ("num_samples", "num_correct", "share_correct", "demonstrations", "wrong")
@@ -78,6 +78,15 @@ class HubData(Model):
         return f"datasets/{self.repo}@{self.revision}:{self.config}/{self.split}"
 
 
+class ReasoningGym(Model):
+    """Problems that a generator of reasoning-gym makes: rows of `question`, `answer` and `metadata`."""
+
+    name: str = Field(description="the generator")
+    size: PositiveInt = Field(description="how many problems")
+    seed: Count = Field(default=0, description="of the generator; another seed makes other problems")
+    config: Json = Field(default_factory=dict, description="settings of the generator, under its own names")
+
+
 class Data(Model):
     """Named rows: from files or a Python callable beside the spec, from other data, or from a job.
 
@@ -97,6 +106,9 @@ class Data(Model):
         default=None, description="module:function beside the spec; called with `args`, yields dict rows"
     )
     hub: HubData | None = Field(default=None, description="a data set on the hub")
+    reasoning_gym: ReasoningGym | None = Field(
+        default=None, description="problems that a generator of reasoning-gym makes"
+    )
     args: Json = Field(default_factory=dict, description="keyword arguments of the Python callable")
     files: tuple[str, ...] = Field(
         default=(), description="files that the Python callable reads; their content is part of identity"
@@ -150,11 +162,19 @@ class Split(Model):
     limit: PositiveInt | None = Field(default=None, description="only the first so many rows")
 
 
+Form = Literal["any", "boxed", "hashes", "answer-tags"]
+
+
 class Rewards(Model):
     """What a completion earns: `correct` if right, else `format` if an answer was found, else 0."""
 
     correct: Float = Field(default=1.0, description="for a right answer")
     format: Float = Field(default=0.0, description="for an answer that is wrong, but could be found")
+    form: Form = Field(
+        default="any",
+        description="where an answer must stand to earn `format`: `\\boxed{...}`, behind `####`, in "
+        "`<answer>...</answer>`, or wherever the verifier finds one",
+    )
 
 
 class Task(Model):
@@ -170,9 +190,13 @@ class Task(Model):
     stop: tuple[str, ...] = Field(
         default=(), description="a completion ends before the first of these; end of sequence always ends it"
     )
-    verifier: str = Field(default="numeric", description="numeric, exact, or python:module:function")
-    verifier_timeout: Annotated[DurationS, Field(gt=0)] = Field(
-        default=60, description="for one call of a Python verifier; what takes longer cannot be verified"
+    verifier: str = Field(
+        default="numeric", description="numeric, math, exact, reasoning_gym, or python:module:function"
+    )
+    verifier_timeout: Annotated[DurationS, Field(gt=0)] | None = Field(
+        default=None,
+        description="for one call of a verifier that could hang; what takes longer cannot be verified. By "
+        "default 10s for `math` and `reasoning_gym`, 60s for Python",
     )
     max_unverifiable: Fraction = Field(
         default=0.05, description="share of samples the verifier may fail on before scoring fails"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exc.spec.base import Fraction, Int, Model, Name, PositiveInt
+from exc.spec.base import Float, Fraction, Int, Model, Name, PositiveInt
 from exc.spec.cells import Cells
 from exc.spec.data import Data, Task
 from exc.spec.diagnostics import Span
+from exc.spec.figures import FIGURES, FigureOf
+from exc.spec.measures import Contamination, LmEval
 from exc.spec.prompting import Sampling
 from exc.spec.recipes import Stage
 from exc.spec.references import At, ModelRef, Selector
@@ -20,9 +22,7 @@ from exc.spec.source import Node, span_at
 from exc.spec.trunks import Trunk
 from exc.spec.units import Bytes
 
-EVALUATION_KINDS = ("pass_at_k", "bits_per_byte")
-Figure = Literal["gains", "panels", "sharpening", "general"]
-FIGURES: tuple[Figure, ...] = ("gains", "panels", "sharpening", "general")
+EVALUATION_KINDS = ("pass_at_k", "bits_per_byte", "lm_eval", "contamination")
 
 
 class PassAtK(Sampling):
@@ -48,6 +48,10 @@ class Evaluation(Model):
 
     pass_at_k: PassAtK | None = Field(default=None, description="problems solved in k tries")
     bits_per_byte: BitsPerByte | None = Field(default=None, description="compression of text")
+    lm_eval: LmEval | None = Field(default=None, description="tasks of lm-evaluation-harness")
+    contamination: Contamination | None = Field(
+        default=None, description="problems that stand in what is trained on; of data, not of models"
+    )
     on: Selector = Field(
         default=Selector(), description="which models; by default all, at final and used steps"
     )
@@ -81,16 +85,12 @@ class Contrast(Model):
     varies: tuple[str, ...] = Field(
         default=(), description="settings in which the two are meant to differ; the report names them"
     )
-
-
-class FigureOf(Model):
-    """A figure, of a part of what there is. In YAML a name, or `name: {on: ...}`."""
-
-    SHORT: ClassVar[str] = "the name of a figure"
-    HIDDEN: ClassVar[tuple[str, ...]] = ("figure",)  # the key that the body stands under
-
-    figure: Figure = Field(description="which")
-    on: Selector = Field(default=Selector(), description="which models it shows; by default all")
+    effect: Annotated[Float, Field(gt=0)] | None = Field(
+        default=None, description="the difference that is to be found, in the metric's own unit"
+    )
+    spread: Annotated[Float, Field(ge=0)] | None = Field(
+        default=None, description="the standard deviation between replicates, known or feared"
+    )
 
 
 class Report(Model):
@@ -149,6 +149,7 @@ class Experiment:
     file: str  # as the user typed it
     sources: Mapping[str, str] = field(default_factory=dict)  # file -> its text, for rendering diagnostics
     cells: Cells = field(default_factory=dict)  # (section, name) -> the cell of a matrix that the entry is
+    unused: frozenset[tuple[str, str]] = frozenset()  # (section, name) of data and tasks that nothing reads
 
     def span(self, *path: str | int, key: bool = False) -> Span:
         """Where the value (or, with `key`, its key) at `path` was written; an ancestor if implied."""

@@ -11,9 +11,8 @@ validators.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -22,7 +21,9 @@ from exc.spec.cells import SECTIONS
 from exc.spec.diagnostics import one_of
 from exc.spec.expected import arms, bare, field_annotation
 from exc.spec.experiment import Spec
+from exc.spec.figures import ARGUMENTS, REQUIRED, FigureOf
 from exc.spec.kinds import KINDS
+from exc.spec.paired import SIDES, RlSide, SftSide
 from exc.spec.profiles import Profile
 from exc.spec.recipes import Stage
 from exc.spec.schema_args import args_schema, forbid, forbid_each, model_schema, shown, spelled, trained_kinds
@@ -132,9 +133,9 @@ class _Writer:
         if model is Stage:
             body = self._block(body)
         one = {"type": "object", "minProperties": 1, "maxProperties": 1}
-        if get_origin(key) is Literal:
-            known = "^(?:" + "|".join(map(re.escape, get_args(key))) + ")$"
-            mapping = {**one, "patternProperties": {known: body}, "additionalProperties": False}
+        if model is FigureOf:
+            bodies = {name: or_null(_told(body, name)) for name in get_args(key)}
+            mapping = {**one, "properties": bodies, "additionalProperties": False}
             return {"anyOf": [{"enum": list(get_args(key))}, mapping]}
         return {**one, "propertyNames": names("name of the stage"), "additionalProperties": body}
 
@@ -158,7 +159,8 @@ class _Writer:
         return {**schema, **shown(info.description or "", default, has_default=_is_said(default))}
 
     def _value(self, model: type[BaseModel], key: str, info: Any) -> Schema:
-        kind = next((kind for kind in trained_kinds() if _body_of(kind) is model), None)
+        bodies = {_body_of(kind): kind for kind in trained_kinds()}
+        kind = {**bodies, RlSide: SIDES["rl"], SftSide: SIDES["sft"]}.get(model)
         if key == "args" and kind is not None:
             return self._defined(f"args.{kind}", args_schema(kind))
         if issubclass(model, Pretrain) and key == "model":
@@ -180,13 +182,20 @@ class _Writer:
                 "type": "object",
                 "properties": form,
                 "additionalProperties": False,
-                "required": ["stages"],
+                "anyOf": [{"required": ["stages"]}, {"required": ["matrix"]}],  # the other may lie below
             }
             entry = one_of_forms([entry, long])
         else:
             definition = self.definitions[entry["$ref"].rpartition("/")[2]]
             definition["properties"]["matrix"] = MATRIX
         return {**schema, "propertyNames": names(f"name in `{key}`"), "additionalProperties": or_null(entry)}
+
+
+def _told(body: Schema, figure: str) -> Schema:
+    """What one figure can be told."""
+    properties = {key: body["properties"][key] for key in ("on", *ARGUMENTS[figure])}
+    needed = {"required": list(REQUIRED[figure])} if figure in REQUIRED else {}
+    return {**body, "properties": properties, **needed}
 
 
 def _not_null(schema: Schema) -> Schema:

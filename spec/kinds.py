@@ -14,7 +14,7 @@ from exc.spec.places import owner_name, owner_span
 from exc.spec.recipes import STAGE_KINDS, Stage
 from exc.spec.trunks import TRUNK_KINDS, Tokenizer, Trunk
 
-TOKENIZER_KINDS = ("bpe", "path")
+TOKENIZER_KINDS = ("bpe", "path", "hub")
 KINDS: dict[type[BaseModel], tuple[str, ...]] = {
     Data: DATA_KINDS,
     Stage: STAGE_KINDS,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exc.spec.cells import base_of, split_stage
-from exc.spec.copying import Override, in_cell, merged, without
+from exc.spec.copying import Override, in_cell, merged, replaced, without
 from exc.spec.diagnostics import CellSpan, Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import EVALUATION_KINDS
 from exc.spec.nodes import Mapping, Node, Path, Scalar, Sequence, plain
+from exc.spec.paired import LENGTHS, PAIRED_KINDS, SIDES
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.shape import is_dropped
 
@@ -99,17 +100,28 @@ class _Copier:
         entries = dict(node.entries)
         for kind in STAGE_KINDS:
             body = entries.get(kind)
-            if isinstance(body, Mapping) and "like" in body.entries:
-                entries[kind] = self._copied(path, (kind,), body, body.entries["like"])
+            if not isinstance(body, Mapping):
+                continue
+            whole = _sides_alike(body) if kind in PAIRED_KINDS else {}
+            for side, own in whole.items():
+                body = replaced(body, side, self._copied(path, (kind, side), own, own.entries["like"]))
+            if "like" in body.entries:
+                body = self._copied(path, (kind,), body, body.entries["like"], frozenset(whole))
+            entries[kind] = body
         return Mapping(entries, node.keys, node.span)
 
-    def _copied(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping:
+    def _copied(
+        self, path: Path, inner: Path, own: Mapping, like: Node, left: frozenset[str] = frozenset()
+    ) -> Mapping:
+        """The entry's own values over those of what `like` names; keys in `left` do not go with the copy."""
         own = without(own, {"like"})
         source = self._source(path, inner, own, like)
         if source is None:
             self.failed.add(path)
             return own
-        copy = without(source, self._left(path, inner))
+        if len(inner) == 2 and "lora" in source.entries and "lora" not in own.entries:
+            self._has_adapters(like)
+        copy = without(source, self._left(path, inner) | left)
         if isinstance(own.span, CellSpan):  # what is wrong with the copy may be so in this cell alone
             copy = in_cell(copy, own.span)
         said = [] if self._is_later_round(path) else self.overrides
@@ -117,11 +129,22 @@ class _Copier:
 
     def _left(self, path: Path, inner: Path) -> frozenset[str]:
         """The keys that do not go with a copy."""
+        if len(inner) == 2:  # the side of a stage, whose length and adapters the stage says
+            return OWN_KEYS | {LENGTHS[str(inner[1])], "lora"}
         if inner != (PRETRAIN,):
             return OWN_KEYS
         owner = self._node(path)
         is_new = path[0] == "trunks" and isinstance(owner, Mapping) and "from" not in owner.entries
         return OWN_KEYS | (_OF_MODEL if is_new else _WITH_MODEL)
+
+    def _has_adapters(self, like: Node) -> None:
+        self.diagnostics.error(
+            "bad-value",
+            f"`{plain(like)}` has `lora`, and a side of a stage has no adapters of its own",
+            like.span,
+            hint="write `lora` beside `rl` and `sft`, which then train the same adapters; `lora: null` "
+            "beside this `like` leaves them out",
+        )
 
     def _source(self, path: Path, inner: Path, own: Mapping, like: Node) -> Mapping | None:
         """What `like` names, its own copies followed; None when it cannot be had."""
@@ -155,12 +178,14 @@ class _Copier:
         found = self._entry(target, node)
         if target in self.failed:
             return None
-        self.sources[path] = target
+        if len(inner) < 2:
+            self.sources[path] = target
         if not inner:
             wanted = [kind for kind in EVALUATION_KINDS if kind in own.entries and kind not in found.entries]
             return self._same_kind(like, wanted, EVALUATION_KINDS, found, found)
-        wanted = [str(inner[0])] if inner[0] not in found.entries else []
-        body = found.entries.get(str(inner[0]))
+        kind = SIDES[str(inner[1])] if len(inner) == 2 else str(inner[0])
+        wanted = [kind] if kind not in found.entries else []
+        body = found.entries.get(kind)
         return self._same_kind(like, wanted, STAGE_KINDS, found, body)
 
     def _is_lost(self, name: str) -> bool:
@@ -230,6 +255,8 @@ class _Copier:
         node = self._node(path)
         assert isinstance(node, Mapping)
         bodies = [node, *(node.entries[kind] for kind in STAGE_KINDS if kind in node.entries)]
+        for body in bodies[1:]:
+            bodies += _sides_alike(body).values() if isinstance(body, Mapping) else ()
         return next(
             body.entries["like"] for body in bodies if isinstance(body, Mapping) and "like" in body.entries
         )
@@ -259,6 +286,12 @@ class _Copier:
                     for key in ("repeats", "name"):  # of a repeated stage, any round: all are written alike
                         if isinstance(label := item.entries.get(key), Scalar):
                             yield f"{name}.{label.value}", (section, name, index)
+
+
+def _sides_alike(body: Mapping) -> dict[str, Mapping]:
+    """The sides of a stage's body that are copies of a stage, by name."""
+    sides = {side: body.entries.get(side) for side in SIDES}
+    return {side: own for side, own in sides.items() if isinstance(own, Mapping) and "like" in own.entries}
 
 
 def _form(inner: Path) -> str:

@@ -73,7 +73,7 @@ def load_text(text: str, file: str, diagnostics: Diagnostics | None = None) -> L
     copied = copy_likes(shaped, diagnostics)
     cells = expanded.table.cells
     validated = validate(copied.root, copied.failed | expanded.failed, copied.sources, diagnostics, cells)
-    check_spec(validated, diagnostics)
-    draft = Experiment(validated.draft, validated.root, file, extended.sources, cells)
+    unused = check_spec(validated, diagnostics)
+    draft = Experiment(validated.draft, validated.root, file, extended.sources, cells, unused)
     experiment = None if diagnostics.has_errors else draft
     return LoadResult(experiment, draft, diagnostics, extended.sources, copied.overrides)

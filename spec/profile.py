@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from exc.spec.base import NAME
+from exc.spec.check_profile import check_profile
 from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
 from exc.spec.expected import found
 from exc.spec.model_errors import faults, name_fault
@@ -29,12 +30,13 @@ def load_profile(
     """
     known: list[str] = []
     broken = False
+    sources = {} if sources is None else sources
     for path in (folder / FILE, user_folder() / FILE):
-        root = _read(path, diagnostics, sources if sources is not None else {})
+        root = _read(path, diagnostics, sources)
         broken = broken or root is False
         if isinstance(root, Mapping):
             if name in root.entries:
-                return _profile(name, root, diagnostics)
+                return _profile(name, root, diagnostics, sources)
             known.extend(root.entries)
     if name in SHIPPED:
         return SHIPPED[name]
@@ -79,14 +81,16 @@ def _read(path: Path, diagnostics: Diagnostics, sources: dict[str, str]) -> Mapp
     return root
 
 
-def _profile(name: str, root: Mapping, diagnostics: Diagnostics) -> Profile | None:
+def _profile(name: str, root: Mapping, diagnostics: Diagnostics, sources: dict[str, str]) -> Profile | None:
     node = root.entries[name]
     if not NAME.match(name):
         diagnostics.add(name_fault(name, root.keys[name]))
         return None
     data = plain(node)
     try:
-        return Profile.model_validate({} if data is None else data, by_alias=True, by_name=False)
+        profile = Profile.model_validate({} if data is None else data, by_alias=True, by_name=False)
+        check_profile(profile, name, root, diagnostics, sources)
+        return profile
     except ValidationError as error:
         for fault in faults(error, Profile, root, (name,), ()):
             diagnostics.add(fault.diagnostic)

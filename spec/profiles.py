@@ -6,8 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from exc.spec.base import Bool, Count, Model, Name, PositiveInt
-from exc.spec.units import DurationS
+from exc.spec.base import Bool, Count, Model, Name, PositiveFloat, PositiveInt
+from exc.spec.paired import PAIRED_KINDS
+from exc.spec.slurm_profile import Container, Launch, Slurm, SlurmPlace, Vllm
+from exc.spec.units import Bytes, DurationS
 
 Kind = Literal[
     "tokenizer",
@@ -16,9 +18,15 @@ Kind = Literal[
     "derive",
     "rate",
     "pretrain",
+    "trainer",
     "sft",
     "grpo",
     "dpo",
+    "rloo",
+    "kto",
+    "parallel",
+    "combined",
+    "interleave",
     "merge",
     "select",
     "fetch",
@@ -26,10 +34,17 @@ Kind = Literal[
     "sample",
     "score",
     "bits_per_byte",
+    "lm_eval",
+    "contamination",
     "smoke",
 ]
 # Kinds that can be tried at their smallest before they are begun. What a command does cannot be made smaller.
-SMOKED = ("pretrain", "sft", "grpo", "dpo", "sample")
+SMOKED = ("pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS, "sample")
+
+# Kinds whose work several processes share. All others have one, whatever GPUs they are given.
+TOGETHER = ("pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS)
+# Kinds that run a person's own command, which may start what it likes on the nodes it is given.
+OWN_NODES = ("command", "trainer")
 
 
 class Retries(Model):
@@ -63,9 +78,20 @@ class Resources(Model):
     """What a job gets. Of the entries that match a job, those with more conditions win, then the later."""
 
     on: ResourceSelector = Field(default=ResourceSelector(), description="which jobs; by default all")
-    cpus: PositiveInt | None = Field(default=None, description="CPU slots, and threads, of the job")
+    nodes: PositiveInt | None = Field(default=None, description="nodes of a SLURM cluster; by default 1")
+    cpus: PositiveInt | None = Field(
+        default=None, description="CPU slots, and threads, of the job; on each of its nodes"
+    )
     gpus: Count | None = Field(
-        default=None, description="GPUs of the job's own; by default none, and it sees none"
+        default=None, description="GPUs of the job's own, on each node; by default none, and it sees none"
+    )
+    processes: PositiveInt | None = Field(
+        default=None,
+        description="processes that train together, on each node; by default one for each of the `gpus`. "
+        "Jobs that cannot be spread have one",
+    )
+    mem: Annotated[Bytes, Field(gt=0)] | None = Field(
+        default=None, description="main memory on each node, of SLURM jobs; by default what the cluster gives"
     )
     time: Annotated[DurationS, Field(gt=0)] | None = Field(
         default=None, description="wall-clock limit of one attempt; by default none"
@@ -76,7 +102,23 @@ class Resources(Model):
     smoke: Bool | None = Field(
         default=None,
         description="whether one tiny run on random weights comes before each class of such jobs; by default "
-        "where they have `gpus`. Of pretrain, sft, grpo, dpo and sample jobs; all others go without",
+        "where they have `gpus`. Of jobs that train, commands aside, and sample jobs; all others go without",
+    )
+    pack: PositiveInt | None = Field(
+        default=None,
+        description="how many SLURM jobs of a class share one allocation, side by side; by default 1",
+    )
+    slurm: SlurmPlace | None = Field(
+        default=None, description="where SLURM runs these; what is left out is the profile's"
+    )
+    launch: Launch | None = Field(
+        default=None, description="how weights are spread over the processes of a training job"
+    )
+    vllm: Vllm | None = Field(default=None, description="how a vLLM engine shares the GPUs")
+    gpu_speed: PositiveFloat | None = Field(
+        default=None,
+        description="operations a second that one GPU sustains at such work, such as 4.0e14: PLAN.md then "
+        "says how many GPU-hours the operations are that it counts",
     )
 
 
@@ -106,7 +148,9 @@ class Tracker(Model):
 class Profile(Model):
     """A place where plans run. The `local` profile is shipped: this machine, one CPU a job."""
 
-    backend: Literal["local"] = Field(default="local", description="this machine")
+    backend: Literal["local", "slurm"] = Field(
+        default="local", description="this machine, or a cluster's queue"
+    )
     store: str | None = Field(
         default=None, description="relative to the spec's folder, or absolute; by default `store`"
     )
@@ -120,6 +164,10 @@ class Profile(Model):
         default=(), description="names of variables that jobs read, noted in the plan; never their values"
     )
     setup: tuple[str, ...] = Field(default=(), description="shell lines before each job")
+    slurm: Slurm = Field(default=Slurm(), description="how jobs are queued, where `backend` is `slurm`")
+    container: Container | None = Field(
+        default=None, description="what jobs run in, where that is no plain node"
+    )
     trackers: tuple[Tracker, ...] = Field(
         default=(), description="what is fed with the measures of training jobs; never part of identity"
     )

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from exc.spec.base import Model, PositiveFloat, PositiveInt
+from exc.spec.base import Bool, Model, PositiveFloat, PositiveInt
+from exc.spec.training import Engine
 
 
 class Fewshot(Model):
@@ -34,4 +35,12 @@ class Sampling(Model):
     max_new_tokens: PositiveInt = Field(description="length of a completion, in tokens")
     num_fewshot: Fewshot = Field(
         default=Fewshot(), description="exemplars in the prompt, from the task's pool"
+    )
+    engine: Engine = Field(
+        default="transformers", description="what samples; vllm needs a GPU and its package"
+    )
+    chat_template: Bool = Field(
+        default=False,
+        description="puts the prompt, as what a user says, into the template of the tokenizer; by default "
+        "no model sees one, and a base model has none",
     )

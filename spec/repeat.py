@@ -1,11 +1,13 @@
 """`- name: {repeat: N, stages: [...]}` in a recipe: the stages of the block, N times over.
 
 The stage `rl` of the block becomes `rl-1`, `rl-2`, ...; each starts from the stage before it, unless it says
-otherwise. Inside the block, a reference to one of its stages means that of the same round.
+otherwise. Inside the block, a reference to one of its stages means that of the same round, and `$round`, or
+`${round}` in a longer text, is the number of the round, so that each may read data of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,9 +17,11 @@ from exc.spec.diagnostics import Diagnostics, Label, Span
 from exc.spec.model_errors import name_fault, says, unknown_key
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence, plain
 from exc.spec.recipes import STAGE_KINDS
+from exc.spec.substitute import ROUND
 
 REPEAT, STAGES = "repeat", "stages"
 KEYS = (REPEAT, STAGES)
+_WHOLE = re.compile(r"\$(?:round|\{round\})\Z")
 MOST_ROUNDS = 1000  # each is a job of every branch
 NAME_KEY, REPEATS_KEY = "name", "repeats"  # of a shaped stage
 _EXAMPLE = "`{repeat: 3, stages: [...]}`"
@@ -129,6 +133,8 @@ def _numbered(stage: Node, number: int, own: set[str], names: set[str]) -> Node:
     name = _name_of(stage)
     if name is None or not isinstance(stage, Mapping):
         return stage
+    stage = _filled(stage, number)
+    assert isinstance(stage, Mapping)
     where = stage.keys[NAME_KEY]
     entries = {
         **stage.entries,
@@ -140,8 +146,33 @@ def _numbered(stage: Node, number: int, own: set[str], names: set[str]) -> Node:
     merge = entries.get("merge")
     if isinstance(merge, Mapping) and isinstance(of := merge.entries.get("of"), Sequence):
         parents = Sequence([_in_round(item, number, own, names) for item in of.items], of.span)
-        entries["merge"] = Mapping({**merge.entries, "of": parents}, merge.keys, merge.span)
+        read: dict[str, Node] = {"of": parents}
+        if "base" in merge.entries:
+            read["base"] = _in_round(merge.entries["base"], number, own, names)
+        entries["merge"] = Mapping({**merge.entries, **read}, merge.keys, merge.span)
     return Mapping(entries, {**stage.keys, REPEATS_KEY: where}, stage.span)
+
+
+def _filled(node: Node, number: int) -> Node:
+    """The node with `$round` replaced, in keys too; what takes its place stands where it stood."""
+    if isinstance(node, Scalar):
+        if not isinstance(node.value, str) or "$" not in node.value:
+            return node
+        if _WHOLE.match(node.value):
+            return Scalar(number, node.span, str(number), False)
+        text = _with_number(node.value, number)
+        return node if text == node.value else Scalar(text, node.span, text, node.quoted)
+    if isinstance(node, Sequence):
+        return Sequence([_filled(item, number) for item in node.items], node.span)
+    return Mapping(
+        {_with_number(key, number): _filled(value, number) for key, value in node.entries.items()},
+        {_with_number(key, number): span for key, span in node.keys.items()},
+        node.span,
+    )
+
+
+def _with_number(text: str, number: int) -> str:
+    return text.replace(f"${{{ROUND}}}", str(number))
 
 
 def _in_round(reference: Node, number: int, own: set[str], names: set[str]) -> Node:

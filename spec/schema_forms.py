@@ -6,11 +6,12 @@ no model has is a mistake, and so is a model with a short form that is not here;
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from exc.spec.base import NAME, RESERVED
 from exc.spec.check_selection import WARNINGS
 from exc.spec.check_tasks import VERIFIERS
+from exc.spec.figures import Against, Cost
 
 Schema = dict[str, Any]
 
@@ -58,7 +59,13 @@ PLACES: dict[tuple[str, str], Schema] = {
     **{("Data", key): TEXT for key in ("jsonl", "parquet", "text", "files")},
     **{("Condition", key): _VALUE for key in ("is", "not")},
     ("Command", "files"): TEXT,
+    ("CommandRun", "files"): TEXT,
     ("Task", "stop"): TEXT,
+    **{("LmEval", key): TEXT for key in ("tasks", "mean")},
+    ("Contamination", "fields"): TEXT,
+    **{("FigureOf", key): TEXT for key in ("metrics", "references")},
+    ("FigureOf", "against"): {"enum": list(get_args(Against))},
+    ("FigureOf", "costs"): {"enum": list(get_args(Cost))},
     ("Spec", "extends"): TEXT,
     ("Spec", "replicates"): whole(1),
 }
@@ -84,7 +91,10 @@ LIKE: dict[str, str] = {
         "the trunk, or the stage as `recipe.stage`, whose run this one copies; what is written here wins",
     ),
     **dict.fromkeys(
-        ("Sft", "Grpo", "Dpo", "Merge", "Command"),
+        (
+            *("Sft", "Grpo", "Rloo", "Dpo", "Kto", "Merge", "Command"),
+            *("Parallel", "Combined", "Interleave", "RlSide", "SftSide"),
+        ),
         "the stage that this one copies, as `recipe.stage`; what is written here wins",
     ),
 }

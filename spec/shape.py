@@ -12,6 +12,7 @@ from exc.spec.diagnostics import Diagnostics
 from exc.spec.expected import arms, keys_of
 from exc.spec.model_errors import unknown_key
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence, small_span
+from exc.spec.paired import PAIRED_KINDS
 from exc.spec.recipes import STAGE_KINDS, Stage
 from exc.spec.repeat import REPEATS_KEY, is_block, read_block, rounds_of
 
@@ -26,7 +27,16 @@ def shape(root: Mapping, diagnostics: Diagnostics) -> Mapping:
             "data": _each(_data),
             "tasks": _each(_task),
             "trunks": _each(
-                _keys(**{"from": reference, "checkpoints": schedule, "hub": _hub, "folder": _folder})
+                _keys(
+                    **{
+                        "from": reference,
+                        "pretrain": _keys(tokenizer=_keys(hub=_hub)),
+                        "checkpoints": schedule,
+                        "hub": _hub,
+                        "folder": _folder,
+                        "command": _lists("files"),
+                    }
+                )
             ),
             "recipes": lambda node: _recipes(node, diagnostics),
             "branches": _items(_keys(at=schedule)),
@@ -100,7 +110,15 @@ def _fewshot(node: Node) -> Node:
     return Mapping({"base": node, "trained": node}, {"base": node.span, "trained": node.span}, node.span)
 
 
-_evaluation = _keys(pass_at_k=_keys(num_fewshot=_fewshot), on=_selector)
+_evaluation = _keys(
+    pass_at_k=_keys(num_fewshot=_fewshot),
+    lm_eval=_keys(num_fewshot=_fewshot, tasks=_list, mean=_list),
+    contamination=_keys(fields=_list),
+    on=_selector,
+)
+
+
+_figure_body = _keys(on=_selector, **dict.fromkeys(("metrics", "against", "references", "costs"), _list))
 
 
 def _figure(node: Node) -> Node:
@@ -111,7 +129,7 @@ def _figure(node: Node) -> Node:
         return node
     ((name, body),) = node.entries.items()
     key = node.keys[name]
-    own = _keys(on=_selector)(body) if isinstance(body, Mapping) else wrap("on", body)
+    own = _figure_body(body) if isinstance(body, Mapping) else wrap("on", body)
     if not isinstance(own, Mapping) or (isinstance(body, Scalar) and body.value is None):
         own = Mapping({}, {}, node.span)
     named = Scalar(name, key, name, False)
@@ -159,9 +177,12 @@ _STAGE = {
     "from": reference,
     "sft": _keys(keep=schedule),
     "grpo": _keys(keep=schedule),
+    "rloo": _keys(keep=schedule),
     "dpo": _keys(keep=schedule),
+    "kto": _keys(keep=schedule),
+    **dict.fromkeys(PAIRED_KINDS, _keys(keep=schedule)),
     "pretrain": _keys(keep=schedule),
-    "merge": _keys(of=_items(reference)),
+    "merge": _keys(of=_items(reference), base=reference),
     "command": _lists("files"),
     "hub": _hub,
     "folder": _folder,

@@ -11,7 +11,8 @@ from exc.spec.arg_roles import STAGE_KEYS
 from exc.spec.args import hint_beside
 
 # Model that is a stage's body -> the kind of the stage.
-_KINDS = {"Sft": "sft", "Grpo": "grpo", "Dpo": "dpo"}
+_KINDS = {"Sft": "sft", "Grpo": "grpo", "Rloo": "rloo", "Dpo": "dpo", "Kto": "kto"}
+_KINDS |= {"RlSide": "grpo", "SftSide": "sft"}  # sides of one
 
 _TRUNK = "a model that is trained, or read, is a trunk: write an entry under `trunks`"
 _STAGE = "what trains a model is a stage: write it in a recipe, such as `- rl: {grpo: {...}}`"
@@ -20,7 +21,7 @@ _RATE = "write it in `schedule`"
 _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "Spec": (
         (_TRUNK, "base_model model model_name_or_path pretrain actor_rollout_ref"),
-        (_STAGE, "trainer algorithm rl sft grpo dpo stage training trainers recipe"),
+        (_STAGE, "trainer algorithm rl sft grpo rloo dpo kto stage training trainers recipe"),
         ("rows are named under `data`", "datasets dataset train_files"),
         ("it is the name of the study: write `experiment`", "name title experiment_name project_name"),
         ("results go to the store, which the profile names", "output_dir out default_local_dir"),
@@ -50,6 +51,21 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "Stage": (
         ("write it below the stage's kind, beside `task`", "lora args keep"),
         ("write it below the stage's kind", "task split batch_size max_steps like rollouts num_generations"),
+    ),
+    **dict.fromkeys(
+        ("RlSide", "SftSide"),
+        (
+            ("it is of both sides: write it beside `rl` and `sft`", "keep lora"),
+            ("leave it out: a side is as long as its stage", "max_steps rollouts rounds"),
+        ),
+    ),
+    **dict.fromkeys(
+        ("Parallel", "Combined", "Interleave"),
+        (
+            ("write it in `rl`, in `sft`, or in both", "task split args"),
+            ("write it in `rl`", "num_generations prompts_per_rollout updates_per_rollout engine loss"),
+            ("write it in `sft`", "demonstrations batch_size"),
+        ),
     ),
     "Lora": (
         ("write `r`", "rank lora_r lora_rank"),

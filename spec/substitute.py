@@ -10,6 +10,7 @@ from exc.spec.cells import text_of
 from exc.spec.diagnostics import CellSpan, Diagnostics, Span, did_you_mean, one_of
 from exc.spec.nodes import Mapping, Node, Scalar, Sequence
 
+ROUND = "round"  # in a repeated block the number of the round; see exc.spec.repeat
 # `$axis` or `${axis}` as a whole value.
 _WHOLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_][A-Za-z0-9_-]*)|\{(?P<braced>[^{}]*)\})\Z")
 # What is special inside longer text: `$$` and `${axis}`.
@@ -83,6 +84,8 @@ class Filler:
         if name in values:
             self.used.add(name)
             return name
+        if name == ROUND:
+            return None  # of a repeated block, which is written out later
         self.is_broken = True
         known = [f"${axis}" for axis in self.axes]
         hint = did_you_mean(f"${name}", known) or f"write `${written}` if the dollar sign is meant"

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from exc.spec.base import Bool, Float, Fraction, Int, Model, Name, PositiveFloat, PositiveInt
-from exc.spec.published import FolderRun, HubRun
+from exc.spec.ladders import Names
+from exc.spec.published import FolderRun, HubModel, HubRun
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.units import Bytes, Tokens
@@ -24,10 +25,13 @@ class Bpe(Model):
 
 
 class Tokenizer(Model):
-    """How text becomes tokens: trained here, or taken from a folder."""
+    """How text becomes tokens: trained here, or taken from a folder or a repository on the hub."""
 
     bpe: Bpe | None = Field(default=None, description="trained on the mixture of the trunk")
     path: str | None = Field(default=None, description="a folder in Hugging Face form, relative to the spec")
+    hub: HubModel | None = Field(
+        default=None, description="that of a repository on the hub, of which nothing else is fetched"
+    )
 
 
 class LrSchedule(Model):
@@ -106,7 +110,56 @@ class Pretrain(Model):
         return -(-self.tokens // self.tokens_per_step)
 
 
-TRUNK_KINDS = ("pretrain", "hub", "folder")
+class CommandRun(Model):
+    """A run of a trainer of your own, which saves checkpoints as it goes.
+
+    It is run once for each checkpoint that is branched, until that is there, in one folder that outlives
+    every attempt: a trainer that stops at EXC_STEP goes on from where it was, one that runs through is
+    not started again for what it has left already.
+    """
+
+    run: str = Field(
+        description="a shell line that trains to the step EXC_STEP, with the seed EXC_SEED, and saves under "
+        "EXC_WORK"
+    )
+    resume: str | None = Field(
+        default=None,
+        description="a shell line that goes on from what lies under EXC_WORK; by default `run` again, which "
+        "must see for itself. Not part of identity",
+    )
+    files: tuple[str, ...] = Field(
+        default=(), description="files it reads beside the spec; their content is part of identity"
+    )
+    leaves: str = Field(
+        default="step{step}", description="the folder of a checkpoint under EXC_WORK, with `{step}` in it"
+    )
+    convert: str | None = Field(
+        default=None,
+        description="a shell line that makes a Hugging Face model in EXC_OUTPUT of the checkpoint in "
+        "EXC_CHECKPOINT; by default the checkpoint is one",
+    )
+    step_tokens: PositiveInt | None = Field(
+        default=None,
+        alias="tokens_per_step",
+        description="tokens in one step; or `batch_size` and `sequence_length`",
+    )
+    batch_size: PositiveInt | None = Field(default=None, description="sequences per step, over all devices")
+    sequence_length: PositiveInt | None = Field(default=None, description="tokens per sequence")
+    tokens: Tokens = Field(description="length of the run, rounded up to whole steps")
+    seed: Int | None = Field(
+        default=None, description="pins EXC_SEED; otherwise derived from the experiment's"
+    )
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.step_tokens or (self.batch_size or 1) * (self.sequence_length or 1)
+
+    @property
+    def total_steps(self) -> int:
+        return -(-self.tokens // self.tokens_per_step)
+
+
+TRUNK_KINDS = ("pretrain", "hub", "folder", "command")
 
 
 class Trunk(Model):
@@ -117,29 +170,45 @@ class Trunk(Model):
         alias="from",
         description="the model that it starts from, such as a checkpoint of another trunk; by default none",
     )
-    hub: HubRun | None = Field(default=None, description="a model that others published, instead of a run")
-    folder: FolderRun | None = Field(default=None, description="a model in a folder, instead of a run")
+    hub: HubRun | None = Field(
+        default=None, description="checkpoints, or a model, that others published, instead of a run"
+    )
+    folder: FolderRun | None = Field(
+        default=None, description="checkpoints, or a model, in a folder, instead of a run"
+    )
     pretrain: Pretrain | None = Field(default=None, description="the run")
+    command: CommandRun | None = Field(default=None, description="the run of a trainer of your own")
     checkpoints: Schedule | None = Field(
-        default=None, description="the steps that are kept and branched; a published model is one itself"
+        default=None, description="the steps that are kept and branched; a single model is one itself"
     )
 
     @property
     def published(self) -> HubRun | FolderRun | None:
-        """The model that others made; None for a trunk that is trained."""
+        """What others made; None for a trunk that is trained."""
         return self.hub or self.folder
 
     @property
+    def run(self) -> Pretrain | CommandRun | None:
+        """What trains it; None for what others made."""
+        return self.pretrain or self.command
+
+    @property
+    def names(self) -> Names | None:
+        """How published checkpoints are called; None of a run, and of a single model."""
+        return self.published.names if self.published is not None else None
+
+    @property
     def total_steps(self) -> int:
-        if self.pretrain is not None:
-            return self.pretrain.total_steps
-        return self.published.step if self.published is not None else 0
+        """The last step; of published checkpoints, which only their names tell, 0."""
+        if self.run is not None:
+            return self.run.total_steps
+        return self.published.step if self.published is not None and self.published.is_single else 0
 
     @property
     def tokens_per_step(self) -> int:
         """Of a published model what its tokens come to, rounded; 0 where nobody says how many it has seen."""
-        if self.pretrain is not None:
-            return self.pretrain.tokens_per_step
+        if self.run is not None:
+            return self.run.tokens_per_step
         published = self.published
         return (published.tokens or 0) // published.step if published is not None else 0
 

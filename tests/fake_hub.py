@@ -66,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         if parts[:1] == ["api"] and parts[1:2] in (["models"], ["datasets"]) and parts[4:5] == ["revision"]:
             return self._info("/".join(parts[2:4]), "/".join(parts[5:]))
+        if parts[:2] == ["api", "models"] and parts[4:] == ["refs"]:
+            return self._refs("/".join(parts[2:4]))
         if parts[:1] == ["datasets"]:
             parts = parts[1:]
         if parts[2:3] == ["resolve"]:
@@ -80,6 +82,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail("RevisionNotFound")
         siblings = [self._sibling(name, data) for name, data in self.hub.commits[repo][commit].items()]
         content = json.dumps({"id": repo, "modelId": repo, "sha": commit, "siblings": siblings}).encode()
+        return self._send(200, {"Content-Type": "application/json"}, content)
+
+    def _refs(self, repo: str) -> None:
+        if repo not in self.hub.commits:
+            return self._fail("RepoNotFound")
+        branches = [
+            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit}
+            for name, commit in self.hub.branches[repo].items()
+        ]
+        content = json.dumps({"branches": branches, "converts": [], "tags": []}).encode()
         return self._send(200, {"Content-Type": "application/json"}, content)
 
     @staticmethod

@@ -47,6 +47,9 @@ JOBS = {
         "sample": 16, "score": 10,
     },
     "pass-at-k/experiment.yaml": {"fetch": 10, "rows": 2, "sample": 256, "score": 16},
+    "published-rungs/experiment.yaml": {
+        "fetch": 15, "rows": 2, "grpo": 28, "sft": 6, "sample": 92, "score": 46, "bits_per_byte": 46,
+    },
     "stem-decay/experiment.yaml": {
         "fetch": 6, "tokens": 5, "rows": 2, "pretrain": 7, "grpo": 14, "sample": 86, "score": 43,
     },
@@ -134,6 +137,20 @@ def test_pass_at_k_each_pair_is_measured_alike() -> None:
         if job.kind == "score":
             assert job.config["k"][-1] == 256
             assert len([need for need in job.needs if plan.job(need.job).kind == "sample"]) == 16
+
+
+def test_published_rungs_of_a_run_in_two_repositories() -> None:
+    plan = plan_of("published-rungs/experiment.yaml")
+    fetched = [job for job in plan.jobs if job.kind == "fetch" and job.id.startswith("olmo2-1b/")]
+    rungs = {job.id: job.config["hub"]["repo"] for job in fetched}
+    assert len(rungs) == 8
+    assert {name.rpartition("/")[2] for name, repo in rungs.items() if repo.endswith("-early-training")} == {
+        "1000", "3000", "8000", "25000"
+    }  # fmt: skip
+    tokens = {(cell["trunk"], cell["at"]): cell["tokens"] for cell in plan.report["cells"]}
+    assert tokens["olmo2-1b", 1000] == tokens["pythia-1b", 1000] == 1000 * 2_097_152
+    early = [cell for cell in plan.report["cells"] if (cell["recipe"], cell["at"]) == ("rl", 1000)]
+    assert {cell["replicate"] for cell in early} == {0, 1, 2}
 
 
 def test_stem_decay_three_branches_from_the_end_of_one_stem() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exc.lock import LOCK_FILE, LockError, Unreachable, read_lock
-from exc.locking import update_lock
+from exc.lock import LOCK_FILE, LockError, Unreachable, read_lock, read_refs
+from exc.locking import locked, update_lock
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.load import load_text
@@ -78,6 +79,105 @@ def test_a_name_that_is_gone_keeps_its_commit(hub: FakeHub, tmp_path: Path) -> N
     assert read_lock(tmp_path) == before
 
 
+LADDER = """\
+trunks:
+  run: {hub: {repos: [lab/run, lab/early], pattern: "step{step}-tokens{tokens}B"}, checkpoints: AT}
+"""
+
+
+@pytest.fixture
+def run_hub(hub: FakeHub, tmp_path: Path) -> FakeHub:
+    """Two repositories with the checkpoints of one run, a branch that is none, and one without weights."""
+    for repo, names in (
+        ("lab/run", ("step100-tokens1B", "step200-tokens2B", "old")),
+        ("lab/early", ("step10-tokens1B",)),
+    ):
+        for name in names:
+            folder = tmp_path / repo / name
+            folder.mkdir(parents=True)
+            (folder / "config.json").write_text(name)
+            (folder / "model.safetensors").write_text(name)
+            hub.push(repo, folder, name)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "README.md").write_text("no weights")
+    hub.push("lab/run", empty, "main")
+    return hub
+
+
+def run_of(at: str) -> Experiment:
+    draft = load_text(completed(LADDER.replace("AT", at)), "experiment.yaml").draft
+    assert draft is not None
+    return draft
+
+
+def test_checkpoints_are_listed_once_and_those_asked_for_are_locked(run_hub: FakeHub, tmp_path: Path) -> None:
+    diagnostics = Diagnostics()
+    said = update_lock(run_of("[10, 200]"), tmp_path, anew=False, diagnostics=diagnostics)
+    assert said[0] == (
+        "run: 3 checkpoints from step 10 (1B tokens) to step 200 (2B tokens); 1 name beside them: lab/run@old"
+    )
+    lock, refs = read_lock(tmp_path), read_refs(tmp_path)
+    assert sorted(lock) == ["lab/early@step10-tokens1B", "lab/run@step200-tokens2B"]
+    assert set(refs) == {"lab/run", "lab/early"}
+    assert refs["lab/run"] == run_hub.branches["lab/run"]
+    asked = len(run_hub.asked)
+    assert update_lock(run_of("[10, 200]"), tmp_path, anew=False, diagnostics=diagnostics) == []
+    assert len(run_hub.asked) == asked
+    more = update_lock(run_of("[10, 100, 200]"), tmp_path, anew=False, diagnostics=diagnostics)
+    assert more == [f"lab/run@step100-tokens1B: {refs['lab/run']['step100-tokens1B']}"]
+    assert not [path for path in run_hub.asked[asked:] if path.endswith("/refs")]
+    assert not list(diagnostics)
+
+
+def test_a_branch_that_moves_is_followed_only_when_asked(run_hub: FakeHub, tmp_path: Path) -> None:
+    update_lock(run_of("[200]"), tmp_path, anew=False, diagnostics=Diagnostics())
+    before = read_lock(tmp_path)["lab/run@step200-tokens2B"]
+    (tmp_path / "lab/run/step200-tokens2B/config.json").write_text("moved")
+    moved = run_hub.push("lab/run", tmp_path / "lab/run/step200-tokens2B", "step200-tokens2B")
+    update_lock(run_of("[100, 200]"), tmp_path, anew=False, diagnostics=Diagnostics())
+    assert read_lock(tmp_path)["lab/run@step200-tokens2B"] == before
+    update_lock(run_of("[100, 200]"), tmp_path, anew=True, diagnostics=Diagnostics())
+    assert read_lock(tmp_path)["lab/run@step200-tokens2B"].commit == moved
+    assert moved != before.commit
+
+
+def test_what_is_not_listed_or_not_locked_is_said_once_a_trunk(run_hub: FakeHub, tmp_path: Path) -> None:
+    def found(at: str) -> list[str]:
+        diagnostics = Diagnostics()
+        locked(run_of(at), tmp_path, diagnostics)
+        return [f"{each.code}: {each.message}" for each in diagnostics]
+
+    assert found("[100]") == [
+        "unlocked: the checkpoints of `run` are not locked: any step is taken for one, "
+        "and the plan can be read, but not run"
+    ]
+    update_lock(run_of("[100]"), tmp_path, anew=False, diagnostics=Diagnostics())
+    assert found("[100]") == []
+    assert found("[10, 100, 200]") == [
+        "unlocked: of the checkpoints of `run` these are not locked: step10-tokens1B, step200-tokens2B; "
+        "the plan can be read, but not run"
+    ]
+    assert run_hub.branches
+
+
+def test_a_repository_that_is_not_there_is_named_with_its_trunk(hub: FakeHub, tmp_path: Path) -> None:
+    diagnostics = Diagnostics()
+    assert update_lock(run_of("[100]"), tmp_path, anew=False, diagnostics=diagnostics) == []
+    assert [each.message for each in diagnostics] == [
+        f"the hub has no repository {repo} for these credentials" for repo in ("lab/run", "lab/early")
+    ]
+    assert not (tmp_path / LOCK_FILE).exists()
+    assert hub.asked
+
+
+@pytest.mark.parametrize("refs", [[], {"a/b": 1}, {"a/b": {"main": 3}}, {"a/b": ["main"]}])
+def test_names_that_say_something_else_are_damaged(refs: object, tmp_path: Path) -> None:
+    (tmp_path / LOCK_FILE).write_text(json.dumps({"format": 1, "hub": {}, "refs": refs}))
+    with pytest.raises(LockError, match="exc lock --update"):
+        read_refs(tmp_path)
+
+
 FILE = {"name": "model.safetensors", "bytes": 3, "sha256": ""}
 DAMAGED = [
     [],
@@ -112,3 +212,20 @@ def test_a_whole_lock_is_read(tmp_path: Path) -> None:
     data = {"format": 1, "hub": {"a/b@main": {"commit": "c0ffee", "files": [FILE]}}}
     (tmp_path / LOCK_FILE).write_text(json.dumps(data))
     assert read_lock(tmp_path)["a/b@main"].files[0].bytes == 3
+
+
+def test_a_repository_without_a_tokenizer_is_named_at_its_place(hub: FakeHub, tmp_path: Path) -> None:
+    text, count = re.subn(r"tokenizer: \{.*\}", f"tokenizer: {{hub: {REPO}}}", completed(""))
+    assert count == 1
+    draft = load_text(text, "experiment.yaml").draft
+    assert draft is not None
+    found = Diagnostics()
+    update_lock(draft, tmp_path, anew=False, diagnostics=found)
+    (finding,) = found
+    assert (finding.code, finding.message) == (
+        "unknown-on-hub",
+        f"{REPO} at `main` has no tokenizer.json and no tokenizer.model",
+    )
+    assert finding.span is not None
+    assert text.splitlines()[finding.span.line - 1].endswith(f"{{hub: {REPO}}}")
+    assert len(hub.asked) == 1

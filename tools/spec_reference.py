@@ -19,24 +19,26 @@ from pydantic_core import PydanticUndefined
 
 from exc.spec.check_selection import WARNINGS
 from exc.spec.codes import CODES
-from exc.spec.data import Column, Condition, Data, HubData, Pairs, Rewards, Samples, Split, Task
+from exc.spec.data import Column, Condition, Data, HubData, Pairs, ReasoningGym, Rewards, Samples, Split, Task
 from exc.spec.expected import arms, bare, describe, field_annotation, is_model
 from exc.spec.experiment import (
     BitsPerByte,
     Branches,
     Contrast,
     Evaluation,
-    FigureOf,
     PassAtK,
     Replicates,
     Report,
     Spec,
 )
+from exc.spec.figures import FigureOf
 from exc.spec.kinds import KINDS
+from exc.spec.measures import Contamination, LmEval
+from exc.spec.paired import Combined, Interleave, Parallel, RlSide, SftSide
 from exc.spec.profiles import Profile, Resources, ResourceSelector, Retries, Tracker
 from exc.spec.prompting import Fewshot
 from exc.spec.published import FolderModel, FolderRun, HubModel, HubRun
-from exc.spec.recipes import Command, Dpo, Grpo, Lora, Merge, PretrainStage, Sft, Stage
+from exc.spec.recipes import Command, Dpo, Grpo, Kto, Merge, PretrainStage, Rloo, Sft, Stage
 from exc.spec.references import (
     At,
     Best,
@@ -48,7 +50,9 @@ from exc.spec.references import (
     TokensBetween,
 )
 from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
-from exc.spec.trunks import Bpe, Continues, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
+from exc.spec.slurm_profile import Container, Launch, Slurm, SlurmPlace, Vllm
+from exc.spec.training import Lora
+from exc.spec.trunks import Bpe, CommandRun, Continues, LrSchedule, Optimizer, Pretrain, Tokenizer, Trunk
 from exc.spec.units import format_bytes, format_duration, parse_bytes, parse_duration_s
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
@@ -115,6 +119,7 @@ PARTS = (
             "A condition": Condition,
             "Pairs": Pairs,
             "Samples of a model": Samples,
+            "reasoning_gym": ReasoningGym,
         },
     ),
     Part("Tasks", Task, {"A split": Split, "A column": Column, "Rewards": Rewards}),
@@ -130,6 +135,7 @@ PARTS = (
             "What is taken over": Continues,
             "A trunk on the hub": HubRun,
             "A trunk in a folder": FolderRun,
+            "A trunk by a trainer of your own": CommandRun,
         },
     ),
     Part(
@@ -148,7 +154,14 @@ PARTS = (
         {
             "sft": Sft,
             "grpo": Grpo,
+            "rloo": Rloo,
             "dpo": Dpo,
+            "kto": Kto,
+            "parallel": Parallel,
+            "combined": Combined,
+            "interleave": Interleave,
+            "The side of reinforcement": RlSide,
+            "The side of demonstrations": SftSide,
             "Adapters": Lora,
             "More pre-training": PretrainStage,
             "merge": Merge,
@@ -163,7 +176,13 @@ PARTS = (
     Part(
         "Evaluations",
         Evaluation,
-        {"pass_at_k": PassAtK, "Exemplars": Fewshot, "bits_per_byte": BitsPerByte},
+        {
+            "pass_at_k": PassAtK,
+            "Exemplars": Fewshot,
+            "bits_per_byte": BitsPerByte,
+            "lm_eval": LmEval,
+            "contamination": Contamination,
+        },
     ),
     Part(
         "Selectors",
@@ -175,12 +194,22 @@ PARTS = (
             "An interval of shares": FractionBetween,
         },
     ),
-    Part("Report", Report, {"A contrast": Contrast, "A figure of a part": FigureOf}),
+    Part("Report", Report, {"A contrast": Contrast, "A figure": FigureOf}),
     Part("Accept", None),
     Part(
         "Profiles",
         Profile,
-        {"Resources": Resources, "Which jobs": ResourceSelector, "Retries": Retries, "A tracker": Tracker},
+        {
+            "Resources": Resources,
+            "Which jobs": ResourceSelector,
+            "SLURM": Slurm,
+            "A place in SLURM": SlurmPlace,
+            "Sharded weights": Launch,
+            "vLLM": Vllm,
+            "A container": Container,
+            "Retries": Retries,
+            "A tracker": Tracker,
+        },
     ),
 )
 TITLES = {part.model: part.title for part in PARTS if part.model is not None} | {

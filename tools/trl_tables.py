@@ -21,7 +21,13 @@ from pathlib import Path
 import orjson
 
 TABLES = Path(__file__).parent.parent / "spec" / "tables"
-CONFIGS = {"sft": "SFTConfig", "grpo": "GRPOConfig", "dpo": "DPOConfig"}
+CONFIGS = {
+    "sft": "SFTConfig",
+    "grpo": "GRPOConfig",
+    "dpo": "DPOConfig",
+    "rloo": "RLOOConfig",
+    "kto": "KTOConfig",
+}
 
 # The closed sets of fields that TRL and transformers declare as a plain str, without choices. Every value is
 # looked up in the source of the trainers: one that they no longer know stops this script.
@@ -54,6 +60,18 @@ PLAIN_STR_CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "vllm_mode": ("server", "colocate"),
         "vllm_model_impl": ("vllm", "transformers"),
     },
+    "rloo": {
+        "cache_implementation": ("static", "offloaded_static", "dynamic", "offloaded", "quantized", "paged"),
+        "include_num_input_tokens_seen": ("all", "non_padding", "no"),
+        "pad_to_multiple_of": ("auto",),
+        "vllm_mode": ("server", "colocate"),
+        "vllm_model_impl": ("vllm", "transformers"),
+    },
+    "kto": {
+        "include_num_input_tokens_seen": ("all", "non_padding", "no"),
+        "loss_type": ("kto", "apo_zero_unpaired"),
+        "pad_to_multiple_of": ("auto",),
+    },
 }
 
 _ATOMS = {int: "int", float: "float", str: "str", bool: "bool", dict: "dict", type(None): "null"}
@@ -70,6 +88,8 @@ def alternatives(hint: object) -> list[str]:
         return list(dict.fromkeys(_ATOMS[type(value)] for value in args))
     if origin is list:
         return ["list[str]"] if alternatives(args[0]) == ["str"] else [_LISTS.get(args[0], "object")]
+    if origin is tuple:  # YAML has lists alone
+        return sorted({_LISTS.get(arg, "object") for arg in args})
     if origin is dict:
         return ["dict"]
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

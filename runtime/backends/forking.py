@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exc.compiler.launch import world_size
 from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt
 from exc.runtime.backends.processes import Process, ScriptLauncher, signal_group
@@ -28,9 +29,9 @@ _LOST = 1  # exit code of a job whose end nobody saw
 def worth_forking(plan: Plan, jobs: Sequence[Job]) -> bool:
     """Whether a fork server would save more than it costs, and gives what the scripts give.
 
-    Lines of setup are a shell's to run, so a profile that has some is left to the scripts.
+    Lines of setup, and containers, are a shell's to run, so a profile that has some is left to the scripts.
     """
-    if os.environ.get(SWITCH) == "0" or plan.profile.get("setup"):
+    if os.environ.get(SWITCH) == "0" or plan.profile.get("setup") or plan.profile.get("container"):
         return False
     return sum(job.kind in HEAVY for job in jobs) >= 2
 
@@ -67,10 +68,10 @@ class ForkLauncher(ScriptLauncher):
         return self._server.poll() != "gone"
 
     def can_start(self, job: Job) -> bool:
-        return job.kind not in HEAVY or self._server.poll() != "warming"
+        return job.kind not in HEAVY or _is_shared(job) or self._server.poll() != "warming"
 
     def start(self, job: Job, attempt: Attempt, gpus: tuple[str, ...]) -> Process:
-        if self._server.poll() == "ready":
+        if self._server.poll() == "ready" and not _is_shared(job):
             forked = self._server.fork(
                 {
                     "job": job.id,
@@ -169,6 +170,11 @@ class ForkServer:
         elif "forked" in message:
             message["descriptor"] = descriptors[0]
         return message
+
+
+def _is_shared(job: Job) -> bool:
+    """Whether several processes do it, which a launcher starts."""
+    return world_size(job.kind, job.resources) > 1
 
 
 def _architectures(plan: Plan) -> set[str]:

@@ -14,13 +14,15 @@ SHELL_SIGNALLED = 128  # a shell gives this plus the signal's number
 class Interrupts:
     """While it is entered, in the main thread, signals are counted; `descriptor` is readable after each."""
 
+    wanted: tuple[signal.Signals, ...] = _WANTED
+
     def __init__(self) -> None:
         self.asked = 0  # how often someone asked for the end
         self._answered = 0  # how many of these were passed on
         self.descriptor, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def __enter__(self) -> Interrupts:
-        self._before = [(number, signal.signal(number, self._on_signal)) for number in _WANTED]
+        self._before = [(number, signal.signal(number, self._on_signal)) for number in self.wanted]
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         return self
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from exc.compiler.plan import Job, Plan
-from exc.runtime.attempts import Attempt, Failure, failure_of, last_attempt, new_attempt, utc_now
+from exc.runtime.attempts import Failure, failure_of, last_attempt, new_attempt, utc_now
 from exc.runtime.backends.forking import ForkLauncher, worth_forking
 from exc.runtime.backends.interrupts import SHELL_SIGNALLED, Interrupts
-from exc.runtime.backends.limits import Advance, TimeLimit, time_limit
-from exc.runtime.backends.processes import Launcher, Process, ScriptLauncher
+from exc.runtime.backends.limits import TimeLimit, time_limit
+from exc.runtime.backends.processes import Launcher, ScriptLauncher
+from exc.runtime.backends.running import Part, Running
 from exc.runtime.backends.settling import Settling
 from exc.runtime.backends.slots import Claim, Slots
 from exc.runtime.events import EventTail
 from exc.runtime.failures import classify, is_disk, unexplained
 from exc.runtime.lease import holder
-from exc.runtime.memory import oom_kills, oom_since
+from exc.runtime.memory import oom_since
 from exc.runtime.outputs import Present, is_done
 from exc.runtime.places import spec_root
 from exc.runtime.ready import Queue, needed_jobs
@@ -35,21 +34,6 @@ _EXIT_STOPPED = (75, 130)
 _TOLD = (-signal.SIGUSR2, SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
 
 
-@dataclass
-class Running:
-    """A job that runs now."""
-
-    job: Job
-    attempt: Attempt
-    process: Process
-    claim: Claim
-    tail: EventTail
-    limit: TimeLimit
-    oom_before: Mapping[str, int] = field(default_factory=oom_kills)
-    advance: Advance = field(default_factory=Advance)
-    began: float = field(default_factory=time.monotonic)
-
-
 def run_local(
     plan: Plan,
     plan_folder: Path,
@@ -57,21 +41,22 @@ def run_local(
     reporter: Reporter,
     slots: int | None = None,
     gpus: tuple[str, ...] | None = None,
+    part: Part | None = None,
 ) -> Outcome:
-    """Run what a plan still needs and wait for it.
+    """Run what a plan still needs, or the part that is given, and wait for it.
 
     A job that fails stops only what reads from it. The first SIGINT or SIGTERM asks all jobs to save and
     stop, the second kills them. Call it from the main thread.
     """
     root = spec_root(plan, plan_folder)
-    jobs = needed_jobs(plan, Present(plan, store))
+    jobs = needed_jobs(plan, Present(plan, store)) if part is None else part.jobs
     launcher: Launcher
     if worth_forking(plan, jobs):
         launcher = ForkLauncher(plan, plan_folder, store.root, root, jobs)
     else:
         launcher = ScriptLauncher(plan_folder, store.root, root)
     try:
-        return LocalRun(plan, store, reporter, launcher, Slots(slots, gpus)).run()
+        return LocalRun(plan, store, reporter, launcher, Slots(slots, gpus), part).run()
     finally:
         launcher.close()
 
@@ -80,12 +65,19 @@ class LocalRun:
     """The loop over one plan."""
 
     def __init__(
-        self, plan: Plan, store: Store, reporter: Reporter, launcher: Launcher, slots: Slots
+        self,
+        plan: Plan,
+        store: Store,
+        reporter: Reporter,
+        launcher: Launcher,
+        slots: Slots,
+        part: Part | None = None,
     ) -> None:
         present = Present(plan, store)
         self._plan, self._store, self._reporter = plan, store, reporter
         self._launcher, self._slots = launcher, slots
-        self._jobs = needed_jobs(plan, present)
+        self._jobs = needed_jobs(plan, present) if part is None else list(part.jobs)
+        self._limited = part is None or part.limited
         self._queue = Queue(self._jobs, present)
         self._running: dict[int, Running] = {}  # by descriptor
         self._elsewhere: dict[str, Job] = {}  # held by other processes
@@ -93,7 +85,7 @@ class LocalRun:
         self._no_room: set[str] = set()  # jobs that the last look at the queue found no disk space for
         self._requests = Cancelled(store)
         self._looked = -_REQUESTS_S
-        self._interrupts = Interrupts()
+        self._interrupts = (part and part.interrupts) or Interrupts()
         self._settle = Settling(
             plan, store, self._queue, reporter, self._room, self._requests, self._interrupts
         )
@@ -188,7 +180,7 @@ class LocalRun:
             failure = classify(error)
             attempt.end(1, failure)
             return self._settle.failed(job, failure, attempt)
-        tail, limit = EventTail(attempt.events), time_limit(job)
+        tail, limit = EventTail(attempt.events), time_limit(job) if self._limited else TimeLimit(None)
         self._running[process.descriptor] = Running(job, attempt, process, claim, tail, limit)
         self._selector.register(process.descriptor, selectors.EVENT_READ)
         return self._reporter.started(job, attempt)

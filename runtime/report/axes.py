@@ -6,9 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from exc.runtime.report.formats import count
+from exc.runtime.report.panels import Across
+
 LOG_FROM = 8.0  # ratio of the largest to the smallest token count above which the axis is logarithmic
-_MIN_TICK_GAP = 0.11  # of an axis in a file; nearer checkpoints leave their tick label to the neighbour
 _PADDING = 0.05  # of the values' span, at each end
+_NAMES_AIR = 0.5  # about the outermost names, in places
+Tick = tuple[float, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +37,12 @@ def is_logarithmic(tokens: Sequence[float]) -> bool:
     return tokens[0] > 0 and tokens[-1] / tokens[0] >= LOG_FROM
 
 
-def token_ticks(tokens: Sequence[int], gap: float = _MIN_TICK_GAP) -> list[float]:
-    """Checkpoints only: the last one, and from the right all that leave room for their label.
-
-    `gap` is the share of the axis that a label takes.
-    """
-    logarithmic = is_logarithmic(tokens)
-    place = [math.log(value) if logarithmic else float(value) for value in tokens]
-    span = place[-1] - place[0] or 1.0
-    kept: list[int] = []
-    for index in reversed(range(len(tokens))):
-        if not kept or (place[kept[-1]] - place[index]) / span >= gap:
-            kept.append(index)
-    return [float(tokens[index]) for index in reversed(kept)]
-
-
 def padded(values: Iterable[float]) -> tuple[float, float]:
     """Limits with some air about the values, wider than nothing."""
     found = [value for value in values if math.isfinite(value)]
     low, high = min(found, default=0.0), max(found, default=1.0)
     air = _PADDING * (high - low) or 0.1 * abs(high) or 1.0
     return low - air, high + air
-
-
-def token_axis(tokens: Sequence[int], start: float, end: float) -> Axis:
-    """The axis of rising token counts, with air at both ends."""
-    logarithmic = is_logarithmic(tokens)
-    if not logarithmic:
-        return Axis(*padded(tokens), start, end)
-    low, high = padded([math.log(tokens[0]), math.log(tokens[-1])])
-    return Axis(math.exp(low), math.exp(high), start, end, logarithmic=True)
 
 
 def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -78,3 +58,62 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     """All with the decimals that the finest of them needs, and a real minus."""
     digits = next((n for n in range(12) if all(abs(round(t, n) - t) < 1e-9 for t in ticks)), 12)
     return [f"{tick:.{digits}f}".replace("-", "\u2212") for tick in ticks]
+
+
+def is_log(across: Across, xs: Sequence[float]) -> bool:
+    """Whether an axis is logarithmic: as it says, or as its rising places need."""
+    if across.kind == "names" or not xs or xs[0] <= 0:
+        return False
+    return is_logarithmic(xs) if across.logarithmic is None else across.logarithmic
+
+
+def place_axis(across: Across, xs: Sequence[float], start: float, end: float, *, beside: bool) -> Axis:
+    """The axis across, with air at both ends; for what stands `beside` each other, half a place."""
+    if is_log(across, xs):
+        low, high = padded([math.log(xs[0]), math.log(xs[-1])])
+        return Axis(math.exp(low), math.exp(high), start, end, logarithmic=True)
+    if across.kind == "names" and beside:
+        return Axis(xs[0] - _NAMES_AIR, xs[-1] + _NAMES_AIR, start, end)
+    return Axis(*padded(xs), start, end)
+
+
+def place_ticks(across: Across, axis: Axis, xs: Sequence[float], room: float) -> list[Tick]:
+    """Where words stand under the axis. `room` is the share of the axis that a number's label takes."""
+    if across.kind == "tokens":
+        return _apart([(x, count(x)) for x in xs], axis, room)
+    if across.kind == "names":
+        named = [(place, text) for place, text in across.names if place in set(xs)]
+        ticks = _apart(named, axis, room)
+        return ticks if len(ticks) == len(named) or not across.together else []
+    if axis.logarithmic:
+        return [(tick, count(tick)) for tick in log_ticks(axis.low, axis.high)]
+    return [(tick, count(tick) if tick >= 0 else f"{tick:g}") for tick in round_ticks(axis.low, axis.high, 5)]
+
+
+def _apart(ticks: Sequence[Tick], axis: Axis, room: float) -> list[Tick]:
+    """Those that leave each other room: words before numbers, and of numbers the last first."""
+    span = abs(axis.end - axis.start)
+    letters = 5  # that `room` is for
+    kept: list[Tick] = []
+    order = [tick for tick in ticks if not tick[1][:1].isdigit()]
+    order += [tick for tick in reversed(ticks) if tick not in order]
+    for value, text in order:
+        width = room * span * max(len(text), letters) / letters
+
+        def clear(other: Tick, value: float = value, width: float = width) -> bool:
+            theirs = room * span * max(len(other[1]), letters) / letters
+            return abs(axis.place(value) - axis.place(other[0])) >= (width + theirs) / 2
+
+        if all(clear(other) for other in kept):
+            kept.append((value, text))
+    return sorted(kept)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten within the limits; with 2 and 5 times them where those are fewer than three."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    powers = [10.0**power for power in range(first, last + 1)]
+    tens = [tick for tick in powers if low <= tick <= high]
+    if len(tens) > 2:
+        return tens[:: -(-len(tens) // 6)]
+    return [f * p for p in powers for f in (1, 2, 5) if low <= f * p <= high]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from exc.runtime.report.cells import noun_of
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.formats import count, delta_text, is_share, unit, value_text
-from exc.runtime.report.panels import Panel, Scatter
+from exc.runtime.report.panels import Mark, Panel, Scatter
 from exc.spec.words import plural
 
 
 def bands(shown: Sequence[Point] | Sequence[Contrast], percent: str) -> str:
     """What the bands are, and over how much."""
-    return f" Bands and bars: {percent} bootstrap intervals. {sizes(shown)}" if shown else ""
+    wide = " Those that end at the edge of a panel go on." if _has_pairs(shown) else ""
+    return f" Bands and bars: {percent} bootstrap intervals.{wide} {sizes(shown)}" if shown else ""
+
+
+def _has_pairs(shown: Sequence[Point] | Sequence[Contrast]) -> bool:
+    """Whether something rests on two or three replicates, of which an interval may leave its panel."""
+    estimates = [e for s in shown for e in (s.estimates if isinstance(s, Point) else s.deltas).values()]
+    return any(1 < number < 4 for estimate in estimates for number in estimate.num_replicates)
 
 
 def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) -> str:
@@ -21,22 +29,42 @@ def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) ->
     if not estimates:
         return ""
     head = shown[0].head if isinstance(shown[0], Point) else shown[0].a.head
-    noun = "document" if head.kind == "bits_per_byte" else "problem"
-    sizes = sorted({estimate.num_units for estimate in estimates})
-    text = plural(sizes[0], noun) if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} {noun}s"
+    noun = noun_of(head)
+    sizes = sorted({estimate.num_units for estimate in estimates if estimate.num_units})
+    text = ""
+    if sizes:
+        text = plural(sizes[0], noun) if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,} {noun}s"
+        text = f"n = {text}, "
     most = max(max(estimate.num_replicates) for estimate in estimates)
     if most == 1:
-        return f"n = {text}, one replicate of each, so that no interval covers the spread of training."
+        return _sentence(f"{text}one replicate of each, so that no interval covers the spread of training.")
     dots = "lines are their mean, small dots are single ones" if lines else "marks are their mean"
-    return f"n = {text}, up to {most} replicates: {dots}."
+    return _sentence(f"{text}up to {most} replicates: {dots}.")
+
+
+def _sentence(text: str) -> str:
+    return text if text.startswith("n =") else text[:1].upper() + text[1:]
 
 
 def alt_text(panel: Panel | Scatter) -> str:
     """A panel in words."""
     if isinstance(panel, Panel):
-        return f"Line chart over pre-training tokens. {trends([panel])}"
-    verdicts = [f"{m.label} at {count(m.tokens)} tokens is {m.verdict}" for m in panel.marks if m.verdict]
-    return f"Scatter plot of {panel.x_label} and {panel.y_label}, {panel.title}. {'; '.join(verdicts)}."
+        return f"{'Bar' if panel.bars else 'Line'} chart over {panel.across.label}. {trends([panel])}"
+    said = [
+        f"{m.label} at {count(m.tokens)} tokens " + (f"is {m.verdict}" if m.verdict else _place_of(panel, m))
+        for m in panel.marks
+    ]
+    note = f" {panel.note}." if panel.note else ""
+    return f"Scatter plot of {panel.x_label} and {panel.y_label}, {panel.title}. {'; '.join(said)}.{note}"
+
+
+def _place_of(panel: Scatter, mark: Mark) -> str:
+    show = delta_text if panel.changes else value_text
+    x, y = (
+        show(metric, spot.estimate.value)
+        for metric, spot in zip(panel.metrics, (mark.x, mark.y), strict=True)
+    )
+    return f"is at {x} and {y}"
 
 
 def trends(panels: Iterable[Panel]) -> str:
@@ -52,10 +80,12 @@ def trends(panels: Iterable[Panel]) -> str:
             ends = [
                 f"{show(metric, value)}{' ' if panel.zero else ''}{mark}".strip() for value in (first, last)
             ]
-            at = [count(series.tokens[0]), count(series.tokens[-1])]
-            if len(series.tokens) == 1:
-                lines.append(f"{series.label} is {ends[0]} at {at[0]} tokens")
+            at = [panel.across.words(x) for x in (series.xs[0], series.xs[-1])]
+            if series.level:
+                lines.append(f"{series.label} is {ends[0]}")
+            elif len(series.xs) == 1:
+                lines.append(f"{series.label} is {ends[0]} at {at[0]}")
             else:
-                lines.append(f"{series.label} goes from {ends[0]} at {at[0]} tokens to {ends[1]} at {at[1]}")
+                lines.append(f"{series.label} goes from {ends[0]} at {at[0]} to {ends[1]} at {at[1]}")
         parts.append(f"{panel.title}: {'; '.join(lines)}.")
     return " ".join(parts)

@@ -12,6 +12,7 @@ import orjson
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.adoption import Adoption, adoptions_of
+from exc.runtime.report.harness_units import Parts, read_harness_units
 from exc.runtime.report.missing import Missing, Reasons
 from exc.runtime.report.statistics import Floats, Ints, pass_at_k
 from exc.runtime.store import Store, StoreError
@@ -30,6 +31,8 @@ class Units:
 
     ids: Ints
     counts: Mapping[str, Floats]
+    values: Mapping[str, Floats] = field(default_factory=dict)  # metrics that each unit has itself
+    parts: Parts = field(default_factory=dict)  # metrics of some of the units, above and below the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +69,55 @@ class Cell:
 
 
 def metric_names(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
-    """The metrics of an evaluation that are computed from units, and so have intervals."""
+    """The metrics of an evaluation that have intervals, those that stand for it first."""
+    named = [str(name) for name in evaluation.get("metrics", ())]
     if evaluation["kind"] == "pass_at_k":
-        return tuple(f"pass@{k}" for k in sorted(evaluation["k"]))
-    return ("bits_per_byte",) if evaluation["kind"] == "bits_per_byte" else ()
+        chances = [f"pass@{k}" for k in sorted(evaluation["k"])]
+        return tuple(dict.fromkeys([*chances, *named]))
+    return ("bits_per_byte",) if evaluation["kind"] == "bits_per_byte" else tuple(named)
 
 
 def ratio(units: Units, metric: str) -> tuple[Floats, Floats]:
-    """A metric's two parts of every unit, above and below the line. Raises ValueError."""
+    """A metric's two parts of every unit, above and below the line. Raises ValueError without them."""
     if metric == "bits_per_byte":
         return units.counts["bits"], units.counts["num_bytes"]
+    if metric in units.parts:
+        return units.parts[metric]
+    if metric in units.values:
+        return units.values[metric], np.ones_like(units.values[metric])
+    if not metric.startswith("pass@"):
+        raise ValueError(f"{metric} is not counted by unit")
     k = int(metric.removeprefix("pass@"))
     counts = [units.counts[name].astype(np.int64) for name in ("num_samples", "num_correct")]
     above = pass_at_k(counts[0], counts[1], k)
     return above, np.ones_like(above)
 
 
-def gather(plan: Plan, store: Store) -> list[Cell]:
-    """Every cell of the plan's report, in the plan's order."""
+def is_counted(units: Units | None, metric: str) -> bool:
+    """Whether the units of a cell give a metric, so that its interval can be one over them."""
+    if units is None:
+        return False
+    return (
+        metric in units.values
+        or metric in units.parts
+        or metric == "bits_per_byte"
+        or metric.startswith("pass@")
+    )
+
+
+def noun_of(cell: Cell) -> str:
+    """What an evaluation's n counts."""
+    return "document" if cell.kind == "bits_per_byte" else "problem"
+
+
+def gather(
+    plan: Plan, store: Store, evaluations: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Cell]:
+    """Every cell of the plan's report, in its order. `evaluations`: by default as the plan has them."""
     reasons = Reasons(plan, store)
-    evaluations = plan.report["evaluations"]
+    found = plan.report["evaluations"] if evaluations is None else evaluations
     return [
-        _fill(_place(number, data, plan), evaluations[data["evaluation"]], store, reasons)
+        _fill(_place(number, data, plan), found[data["evaluation"]], store, reasons)
         for number, data in enumerate(plan.report["cells"])
     ]
 
@@ -131,7 +161,7 @@ def _fill(place: dict[str, Any], evaluation: Mapping[str, Any], store: Store, re
         return Cell(**place, missing=reasons.why(place["job"]))
     try:
         artifact = store.read(kind, identity)
-        units = _read_units(artifact.path, evaluation["kind"])
+        units = _read_units(artifact.path, evaluation)
         metrics = dict(artifact.metrics)
         note = _disagreement(units, metrics, metric_names(evaluation)) or _choice(place["step"])
     except StoreError as error:
@@ -151,11 +181,14 @@ def _choice(step: int | str | None) -> str:
     return f"the step that did best by {by}, out of all that were kept: there its number is biased upwards"
 
 
-def _read_units(folder: Path, kind: str) -> Units | None:
+def _read_units(folder: Path, evaluation: Mapping[str, Any]) -> Units | None:
     """Raises ValueError with what is wrong with the file of units."""
-    if kind not in UNIT_FILES:
+    if evaluation["kind"] == "lm_eval":
+        numbers, parts = read_harness_units(folder, evaluation)
+        return Units(numbers, {}, parts=parts)
+    if evaluation["kind"] not in UNIT_FILES:
         return None
-    name, number, fields = UNIT_FILES[kind]
+    name, number, fields = UNIT_FILES[evaluation["kind"]]
     try:
         lines = (folder / name).read_bytes().splitlines()
     except OSError as error:
@@ -164,12 +197,28 @@ def _read_units(folder: Path, kind: str) -> Units | None:
         rows = [orjson.loads(line) for line in lines if line.strip()]
         ids = np.array([row[number] for row in rows], dtype=np.int64)
         columns = {key: np.array([row[key] for row in rows], dtype=np.float64) for key in fields}
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        values = {metric: [_of_unit(row, metric) for row in rows] for metric in metric_names(evaluation)}
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{name} is not as it was written ({error!r})") from None
     order = np.argsort(ids, kind="stable")
     if not ids.size or np.unique(ids).size != ids.size:
         raise ValueError(f"{name} is empty or names a {number} twice")
-    return Units(ids[order], {key: column[order] for key, column in columns.items()})
+    known = {metric: found for metric, found in values.items() if None not in found}
+    return Units(
+        ids[order],
+        {key: column[order] for key, column in columns.items()},
+        {metric: np.array(found, dtype=np.float64)[order] for metric, found in known.items()},
+    )
+
+
+def _of_unit(row: Mapping[str, Any], metric: str) -> float | None:
+    """What one problem gives to the mean of a metric of its answers; None where the file does not say."""
+    if metric.startswith("maj@"):
+        k = metric.removeprefix("maj@")
+        whole = k == str(row["num_samples"])
+        return row.get("majority") if whole else (row.get("majority_at") or {}).get(k)
+    name = {"distinct": "distinct_answers", "entropy": "entropy"}.get(metric)
+    return row.get(name) if name is not None else None
 
 
 def _disagreement(units: Units | None, metrics: Mapping[str, float], names: tuple[str, ...]) -> str:
@@ -177,6 +226,8 @@ def _disagreement(units: Units | None, metrics: Mapping[str, float], names: tupl
     if units is None:
         return ""
     for name in names:
+        if not is_counted(units, name):
+            continue
         above, below = ratio(units, name)
         if not below.sum() > 0:
             raise ValueError(f"{name} cannot be computed: nothing was counted")

@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 
 from exc.compiler.plan import Plan
-from exc.runtime.report.cells import BASE, Cell, job_of, metric_names, ratio
-from exc.runtime.report.statistics import FLAT_SHARE, Bootstrap, Estimate, Sample, Verdict, verdict
+from exc.runtime.report.cells import BASE, Cell, is_counted, job_of, metric_names, ratio
+from exc.runtime.report.statistics import (
+    FLAT_SHARE,
+    Bootstrap,
+    Estimate,
+    Measured,
+    Recorded,
+    Sample,
+    Verdict,
+    verdict,
+)
+
+STDERR = "_stderr"  # what follows a metric's name, where an artifact records its standard error
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +30,7 @@ class Point:
 
     cells: tuple[Cell, ...]  # planned, measured or not
     measured: tuple[Cell, ...]  # of distinct identity
-    samples: Mapping[str, Sample]  # by metric; empty where nothing is measured
+    samples: Mapping[str, Measured]  # by metric; empty where nothing is measured
     estimates: Mapping[str, Estimate]
 
     @property
@@ -73,38 +84,54 @@ def _point(cells: list[Cell], metrics: tuple[str, ...], bootstrap: Bootstrap) ->
     measured = tuple(sorted(distinct.values(), key=lambda cell: cell.number))
     head = cells[0]
     name = f"{head.trunk}/{head.at}/{head.arm}"
-    samples = {metric: sample_of(measured, metric, name) for metric in metrics} if measured else {}
+    samples = {metric: sample_of(measured, metric, name) for metric in metrics if _has(measured, metric)}
     estimates = {metric: bootstrap.mean(sample, head.evaluation) for metric, sample in samples.items()}
     return Point(tuple(cells), measured, samples, estimates)
 
 
-def sample_of(cells: Sequence[Cell], metric: str, name: str) -> Sample:
+def _has(cells: Sequence[Cell], metric: str) -> bool:
+    """Whether every replicate has a number for it."""
+    return bool(cells) and all(is_counted(cell.units, metric) or metric in cell.metrics for cell in cells)
+
+
+def sample_of(cells: Sequence[Cell], metric: str, name: str) -> Measured:
     """Replicates of one arm as one sample, on the units that all of them have."""
+    if not all(is_counted(cell.units, metric) for cell in cells):
+        values = np.array([cell.metrics[metric] for cell in cells])
+        errors = np.array([cell.metrics.get(f"{metric}{STDERR}", 0.0) for cell in cells])
+        return Recorded(f"{name}:{metric}", values, errors)
     parts = []
     for cell in cells:
         assert cell.units is not None
-        parts.append((cell.units.ids, *ratio(cell.units, metric)))
+        above, below = ratio(cell.units, metric)
+        has = below > 0  # of several tasks, those that the metric is of
+        parts.append((cell.units.ids[has], above[has], below[has]))
     ids = parts[0][0]
     for other, _, _ in parts[1:]:
         ids = np.intersect1d(ids, other)
     rows = [
         (above[np.searchsorted(own, ids)], below[np.searchsorted(own, ids)]) for own, above, below in parts
     ]
-    return Sample(name, ids, np.stack([above for above, _ in rows]), np.stack([below for _, below in rows]))
+    above, below = (np.stack([row[part] for row in rows]) for part in (0, 1))
+    counted = below.any(axis=0)  # of several tasks under one evaluation, the units of those that are meant
+    return Sample(name, ids[counted], above[:, counted], below[:, counted])
 
 
-def contrasts_of(plan: Plan, points: Sequence[Point], bootstrap: Bootstrap) -> list[Contrast]:
+def contrasts_of(
+    plan: Plan, points: Sequence[Point], bootstrap: Bootstrap, evaluations: Mapping[str, Any] | None = None
+) -> list[Contrast]:
     """Every arm against base and against its stage's input, and what the spec asked for."""
+    told = plan.report["evaluations"] if evaluations is None else evaluations
     found: list[Contrast] = []
     by_place: dict[tuple[str, str, int], list[Point]] = {}
     for point in points:
         by_place.setdefault(point.head.point[:3], []).append(point)
     for (evaluation, _, _), here in by_place.items():
-        names = metric_names(plan.report["evaluations"][evaluation])
+        names = metric_names(told[evaluation])
         for (a, b), against in _pairs(plan, here).items():
             found.append(_compare(here[a], here[b], tuple(against), names, bootstrap))
     for a_point, b_point in _apart(plan, points):
-        names = metric_names(plan.report["evaluations"][a_point.head.evaluation])
+        names = metric_names(told[a_point.head.evaluation])
         found.append(_compare(a_point, b_point, ("asked",), names, bootstrap))
     return found
 
@@ -147,7 +174,7 @@ def _pairs(plan: Plan, here: Sequence[Point]) -> dict[tuple[int, int], list[str]
     for a, point in enumerate(here):
         if a != base:
             add(a, base, "base")
-            add(a, _input_of(plan, point, here), "input")
+            add(a, input_of(plan, point, here), "input")
     for spec in plan.report.get("contrasts", ()):
         for a, point in enumerate(here):
             if _matches(plan, spec["a"], point):
@@ -157,8 +184,8 @@ def _pairs(plan: Plan, here: Sequence[Point]) -> dict[tuple[int, int], list[str]
     return pairs
 
 
-def _input_of(plan: Plan, point: Point, here: Sequence[Point]) -> int | None:
-    """The point whose model the last stage of this one started from."""
+def input_of(plan: Plan, point: Point, here: Sequence[Point]) -> int | None:
+    """The place of the point whose model the last stage of this one started from."""
     jobs = filter(None, (job_of(plan, cell.model_job) for cell in point.cells))
     inputs = {need.artifact for job in jobs for need in job.needs if need.role == "model"}
     holds = [i for i, other in enumerate(here) if any(cell.model_artifact in inputs for cell in other.cells)]
@@ -205,7 +232,9 @@ def _compare(
     family = a.head.evaluation
     try:
         deltas = {
-            metric: bootstrap.difference(a.samples[metric], b.samples[metric], family) for metric in metrics
+            metric: bootstrap.difference(a.samples[metric], b.samples[metric], family)
+            for metric in metrics
+            if metric in a.samples and metric in b.samples
         }
     except ValueError:  # no problem in common
         return Contrast(a, b, against, {}, None)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exc.runtime.report.chart import WIDTHS, line_panel, panel_title
 from exc.runtime.report.cloud import cloud_frame, cloud_panel
 from exc.runtime.report.figure_rows import Table, table_of
-from exc.runtime.report.panels import Drawing, Entry, Scatter, entries_of
+from exc.runtime.report.panels import MOST_COLUMNS, Drawing, Entry, Scatter, entries_of, key_of
 from exc.runtime.report.style import Look
 from exc.runtime.report.svg import swatch
 from exc.spec.cells import base_of
-
-_MOST_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,15 @@ class Shown:
     files: Sequence[tuple[str, str]]
 
     @property
-    def scatter(self) -> bool:
-        return isinstance(self.drawing.panels[0], Scatter)
+    def key(self) -> str:
+        """What the legend explains beside the names."""
+        return key_of(self.drawing)
 
 
 def show(drawing: Drawing, looks: Mapping[str, Look], files: Sequence[tuple[str, str]]) -> Shown:
     entries = entries_of(drawing)
     table = table_of(drawing)
-    columns = min(len(drawing.panels), _MOST_COLUMNS)
+    columns = min(len(drawing.panels), drawing.columns or MOST_COLUMNS)
     panels = _panels(drawing, looks, table, entries, columns)
     return Shown(drawing, _groups(entries, looks), panels, columns, table, files)
 
@@ -60,13 +60,13 @@ def show(drawing: Drawing, looks: Mapping[str, Look], files: Sequence[tuple[str,
 def _panels(
     drawing: Drawing, looks: Mapping[str, Look], table: Table, entries: Sequence[Entry], columns: int
 ) -> list[tuple[str, str]]:
-    scatters = [panel for panel in drawing.panels if isinstance(panel, Scatter)]
-    axes = cloud_frame(scatters, WIDTHS[columns]) if scatters else None
+    changes = [panel for panel in drawing.panels if isinstance(panel, Scatter) and panel.changes]
+    axes = cloud_frame(changes, WIDTHS[columns]) if changes else None
     out = []
     for panel in drawing.panels:
         if isinstance(panel, Scatter):
-            assert axes is not None
-            svg = cloud_panel(panel, looks, table, entries, axes, columns)
+            own = axes if panel.changes and axes else cloud_frame([panel], WIDTHS[columns])
+            svg = cloud_panel(panel, looks, table, entries, own, columns)
         else:
             svg = line_panel(panel, looks, table, entries, columns)
         out.append((panel_title(panel), svg))
@@ -76,7 +76,7 @@ def _panels(
 def arms_legend(shown: Sequence[Shown], looks: Mapping[str, Look]) -> list[Group]:
     """Every recipe that some figure draws: what shows and hides it in all of them."""
     drawn = {entry.arm for figure in shown for entry in entries_of(figure.drawing)}
-    ordered = sorted(drawn, key=list(looks).index)
+    ordered = sorted(drawn & set(looks), key=list(looks).index)
     return _groups([Entry(arm, arm, dashed=False, line=True) for arm in ordered], looks)
 
 
@@ -84,10 +84,11 @@ def _groups(entries: Sequence[Entry], looks: Mapping[str, Look]) -> list[Group]:
     """Entries by the recipe that they are variants of; base and lone recipes stand for themselves."""
     found: dict[str, list[LegendEntry]] = {}
     arms = list(looks)
+    sizes = Counter(base_of(arm) for arm in {entry.arm for entry in entries})
     for key, entry in enumerate(entries):
         look = looks[entry.arm]
-        mark = swatch(look, dashed=entry.dashed, line=entry.line)
-        title = base_of(entry.arm) if "[" in entry.arm else ""
+        mark = swatch(look, dashed=entry.dashed, line=entry.line, chosen=entry.chosen)
+        title = base_of(entry.arm) if "[" in entry.arm and sizes[base_of(entry.arm)] > 1 else ""
         short = _short(entry) if title else entry.name
         # Recipes without variants share the group of no name.
         found.setdefault(title, []).append(LegendEntry(key, arms.index(entry.arm), entry.name, short, mark))

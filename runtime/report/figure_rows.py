@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from exc.runtime.report import formats
-from exc.runtime.report.cells import Cell
+from exc.runtime.report.cells import Cell, noun_of
 from exc.runtime.report.panels import Drawing, Mark, Panel, Scatter, Spot, entry_name
 from exc.runtime.report.tables import Row, rounded
 
-_Place = tuple[str, str, int, int]  # series, trunk, step, the number of a single replicate's cell or -1
+# Series, trunk, step, arm with its snapshot, the number of a single replicate's cell or -1.
+_Place = tuple[str, str, int, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,26 @@ class Drawn:
     metric: str
     spot: Spot
     verdict: str = ""
+    axis: int = 0  # of a scatter: across or up
+    model: Cell | None = None  # of a scatter: the model that both of a mark's numbers lead to
 
     @property
     def place(self) -> _Place:
-        head = self.spot.cells[0]
-        return self.label, head.trunk, head.at, head.number if self.spot.single else -1
+        head = self.model or self.spot.cells[0]
+        return self.label, head.trunk, head.at, head.arm, head.number if self.spot.single else -1
 
     @property
     def delta(self) -> bool:
-        return isinstance(self.panel, Scatter) or self.panel.zero
+        return self.panel.changes if isinstance(self.panel, Scatter) else self.panel.zero
+
+    @property
+    def across(self) -> tuple[str, str] | None:
+        """What the axis across is called, and the place on it; None where that is tokens, or a checkpoint."""
+        if isinstance(self.panel, Scatter) or self.panel.across.kind == "tokens":
+            return None
+        axis = self.panel.across
+        words = axis.words(self.spot.across) if axis.kind == "names" else formats.count(self.spot.across)
+        return axis.label, words
 
 
 @dataclass(slots=True)
@@ -81,8 +93,8 @@ def drawn_in(panel: Panel | Scatter) -> Iterator[Drawn]:
 def drawn_of(panel: Scatter, mark: Mark) -> tuple[Drawn, Drawn]:
     """A mark's two numbers."""
     across, up = (
-        Drawn(panel, mark.arm, mark.label, mark.arm, metric, spot, mark.verdict)
-        for metric, spot in zip(panel.metrics, (mark.x, mark.y), strict=True)
+        Drawn(panel, mark.arm, mark.label, mark.arm, metric, spot, mark.verdict, axis, mark.y.cells[0])
+        for axis, (metric, spot) in enumerate(zip(panel.metrics, (mark.x, mark.y), strict=True))
     )
     return across, up
 
@@ -93,7 +105,18 @@ def drawn_rows(drawing: Drawing) -> list[Row]:
     for panel in drawing.panels:
         for drawn in drawn_in(panel):
             rows.append(_csv_row(drawn, drawing.level))
+    if any(isinstance(panel, Panel) and panel.across.kind != "tokens" for panel in drawing.panels):
+        every = (drawn for panel in drawing.panels for drawn in drawn_in(panel))
+        rows = [{**row, **_across_row(drawn)} for row, drawn in zip(rows, every, strict=True)]
     return rows
+
+
+def _across_row(drawn: Drawn) -> Row:
+    """Where a number stands, of a figure that is not over tokens."""
+    name, words = drawn.across or ("", "")
+    is_named = isinstance(drawn.panel, Panel) and drawn.panel.across.kind == "names"
+    place = "" if drawn.across is None else words if is_named else repr(float(drawn.spot.across))
+    return {"model": drawn.spot.cells[0].arm, "across": name, "place": place}
 
 
 def _csv_row(drawn: Drawn, level: float) -> Row:
@@ -129,21 +152,20 @@ def _words(items: Iterable[object]) -> str:
     return " ".join(map(str, items))
 
 
-def noun_of(cell: Cell) -> str:
-    """What an evaluation's n counts."""
-    return "document" if cell.kind == "bits_per_byte" else "problem"
-
-
 def table_of(drawing: Drawing) -> Table:
     """One row a point, its numbers of all panels side by side."""
     every = [drawn for panel in drawing.panels for drawn in drawn_in(panel)]
-    columns = dict.fromkeys(
+    places = dict.fromkeys((drawn.across[0], "") for drawn in every if drawn.across is not None)
+    columns = places | dict.fromkeys(
         (column_name(drawn), formats.unit(drawn.metric, delta=drawn.delta)) for drawn in every
     )
     rows: dict[_Place, TableRow] = {}
     for drawn in every:
         row = rows.setdefault(drawn.place, _table_row(drawn))
         row.values[column_name(drawn)] = _texts(drawn)
+        row.cells += tuple(cell for cell in drawn.spot.cells if cell not in row.cells)
+        if drawn.across is not None:
+            row.values[drawn.across[0]] = (drawn.across[1], "")
     numbers = {place: number for number, place in enumerate(rows)}
     verdicts = any(drawn.verdict for drawn in every)
     noun = noun_of(every[0].spot.cells[0]) + "s"
@@ -152,7 +174,13 @@ def table_of(drawing: Drawing) -> Table:
 
 def column_name(drawn: Drawn) -> str:
     """Panels of lines are a column each, a scatter is one for each axis."""
-    return f"\u0394 {drawn.metric}" if isinstance(drawn.panel, Scatter) else drawn.panel.title
+    if isinstance(drawn.panel, Scatter):
+        return drawn.panel.columns[drawn.axis]
+    return column_of(drawn.panel)
+
+
+def column_of(panel: Panel) -> str:
+    return panel.column or panel.title
 
 
 def _table_row(drawn: Drawn) -> TableRow:
@@ -161,7 +189,7 @@ def _table_row(drawn: Drawn) -> TableRow:
     return TableRow(
         entry=drawn.entry,
         series=drawn.label,
-        checkpoint=f"{head.trunk}/{head.at}",
+        checkpoint=f"{head.trunk}/{head.at}" + ("" if head.final else f" {head.arm}"),
         tokens=formats.exact(head.tokens),
         replicates=f"only r{head.replicate}" if spot.single else _sides(spot.estimate.num_replicates),
         num_units=formats.exact(spot.estimate.num_units),

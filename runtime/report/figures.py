@@ -13,11 +13,20 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from exc.runtime.report.axes import is_logarithmic, token_ticks
-from exc.runtime.report.formats import count
-from exc.runtime.report.panels import Drawing, Panel, Scatter, Series, entries_of
+from exc.runtime.report.axes import Axis, place_axis, place_ticks
+from exc.runtime.report.chart import Slots, value_range
+from exc.runtime.report.panels import (
+    MOST_COLUMNS,
+    Drawing,
+    Panel,
+    Scatter,
+    Series,
+    Spot,
+    entries_of,
+    key_of,
+)
 from exc.runtime.report.scatter import bounds, draw_scatter, frame, name_checkpoints
 from exc.runtime.report.style import FEW, INK, MUTED, SECOND, SETTINGS, Look
 
@@ -25,12 +34,16 @@ _WIDE_INCHES = 10.4
 _PANEL_INCHES = 3.1  # height
 _DPI = 200
 _BAND = 0.16  # opacity
+_COLUMN = 0.3
+_TICK_SHARE = 0.11  # of an axis, that a tick's label takes
 
 
 def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> list[str]:
     """Write NAME.svg, .png and .pdf into `folder`; gives the file names."""
     with matplotlib.rc_context(SETTINGS):
         figure = _figure(drawing, looks)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, for all three
         plain: dict[str, Any] = {
             "svg": {"Date": None},
             "png": {"Software": None},
@@ -46,7 +59,7 @@ def write_figure(drawing: Drawing, looks: Mapping[str, Look], folder: Path) -> l
 
 def _figure(drawing: Drawing, looks: Mapping[str, Look]) -> Figure:
     num = len(drawing.panels)
-    columns = min(num, 3)
+    columns = min(num, drawing.columns or MOST_COLUMNS)
     rows = -(-num // columns)
     width = _WIDE_INCHES if columns > 1 else _WIDE_INCHES * 0.62
     handles, labels = _legend(drawing, looks)
@@ -67,8 +80,9 @@ def _figure(drawing: Drawing, looks: Mapping[str, Look]) -> Figure:
             _lines(ax, panel, looks)
             ax.tick_params(labelleft=True)
     scatters = [(ax, p) for ax, p in zip(axes.flat, drawing.panels, strict=False) if isinstance(p, Scatter)]
-    if scatters:
-        frame([ax for ax, _ in scatters])
+    changes = [ax for ax, panel in scatters if panel.changes]
+    if changes:
+        frame(changes)
     figure.legend(
         handles,
         labels,
@@ -87,50 +101,61 @@ def _figure(drawing: Drawing, looks: Mapping[str, Look]) -> Figure:
 
 
 def _lines(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
-    every = sorted({tokens for series in panel.series for tokens in series.tokens})
-    _token_axis(ax, every)
+    xs = panel.xs or [0.0]
+    beside = panel.beside or panel.bars or len(xs) == 1
+    # Places are those of an axis from 0 to 1, which is drawn as it is: lines stand where the page has them.
+    across = place_axis(panel.across, xs, 0.0, 1.0, beside=beside)
+    _across_axis(ax, panel, across, xs)
     if panel.zero:
         ax.axhline(0, color=INK, linewidth=0.9, zorder=1.5)
-    for index, series in enumerate(panel.series):
-        # On one checkpoint there are no lines, and bars would hide each other.
-        shift = index - (len(panel.series) - 1) / 2 if len(every) == 1 else 0.0
-        _line(ax, series, looks[series.arm], panel.scale, shift, crowded=len(panel.series) > FEW)
+    slots = Slots(panel, across, beside=beside)
+    for series in panel.series:
+        _line(ax, _Placed(panel, series, across, slots), looks[series.arm])
     ax.set_title(panel.title)
     ax.set_ylabel(panel.y_label)
     ax.yaxis.set_major_locator(MaxNLocator(6))
     ax.grid(axis="x", visible=False)
-    if panel.from_zero:
-        ax.set_ylim(0, min(ax.get_ylim()[1], 102))
+    ax.set_ylim(*value_range(panel))
 
 
-def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float, *, crowded: bool) -> None:
-    xs = [_shifted(tokens, shift) for tokens in series.tokens]
-    ys = [scale * estimate.value for estimate in series.estimates]
-    face = "white" if series.dashed else look.colour
-    style = _linestyle(look, dashed=series.dashed)
+class _Placed:
+    """A series with the places of its points on an axis from 0 to 1."""
+
+    def __init__(self, panel: Panel, series: Series, across: Axis, slots: Slots) -> None:
+        self.panel, self.series, self.room = panel, series, slots.room
+        self.across, self.shift = across, slots.shift(series)
+        self.joined = len(series.spots) > 1 and not (panel.beside or panel.bars or series.chosen)
+
+    def place(self, spots: Sequence[Spot]) -> list[float]:
+        return [self.across.place(spot.across) + self.shift for spot in spots]
+
+    def values(self, spots: Sequence[Spot]) -> list[float]:
+        return [self.panel.scale * spot.estimate.value for spot in spots]
+
+
+def _line(ax: Axes, placed: _Placed, look: Look) -> None:
+    series, scale = placed.series, placed.panel.scale
+    xs, ys = placed.place(series.spots), placed.values(series.spots)
     lows, highs = bounds(series.estimates, scale)
-    if len(xs) > 1:
+    if series.level:
+        ax.axhline(ys[0], color=look.colour, linewidth=1.4, linestyle=(0, SECOND), zorder=2)
+        ax.axhspan(lows[0], highs[0], color=look.colour, alpha=0.06, linewidth=0, zorder=1)
+        return
+    if placed.panel.bars:
+        foot = max(0.0, value_range(placed.panel)[0])
+        heights = [y - foot for y in ys]
+        ax.bar(xs, heights, 0.84 * placed.room, foot, color=look.colour, alpha=_COLUMN, linewidth=0)
+    if placed.joined:
+        crowded = len(placed.panel.series) > FEW
         alpha = _BAND * (0.5 if series.dashed else 1) * (0.5 if crowded else 1)
         ax.fill_between(xs, lows, highs, color=look.colour, alpha=alpha, linewidth=0)
-    else:
+    elif not series.chosen:
         _bars(ax, xs, ys, lows, highs, look.colour)
-    ax.plot(
-        xs,
-        ys,
-        color=look.colour,
-        linestyle=style,
-        linewidth=1.8,
-        marker=look.marker,
-        markersize=5.5,
-        markerfacecolor=face,
-        markeredgecolor=look.colour,
-        markeredgewidth=1.2,
-        zorder=3,
-    )
+    _marks(ax, placed, look)
     if series.replicates:
         ax.plot(
-            [_shifted(spot.tokens, shift) for spot in series.replicates],
-            [scale * spot.estimate.value for spot in series.replicates],
+            placed.place(series.replicates),
+            placed.values(series.replicates),
             linestyle="none",
             marker="o",
             markersize=3.2,
@@ -140,6 +165,24 @@ def _line(ax: Axes, series: Series, look: Look, scale: float, shift: float, *, c
             alpha=0.9,
             zorder=2.5,
         )
+
+
+def _marks(ax: Axes, placed: _Placed, look: Look) -> None:
+    series = placed.series
+    small = 3.5 if placed.panel.bars else 5.5
+    ax.plot(
+        placed.place(series.spots),
+        placed.values(series.spots),
+        color=look.colour,
+        linestyle=_linestyle(look, dashed=series.dashed) if placed.joined else "none",
+        linewidth=1.8,
+        marker="D" if series.chosen else look.marker,
+        markersize=7.5 if series.chosen else small,
+        markerfacecolor="none" if series.chosen else "white" if series.dashed else look.colour,
+        markeredgecolor=look.colour,
+        markeredgewidth=1.2,
+        zorder=3,
+    )
 
 
 def _bars(
@@ -156,33 +199,27 @@ def _bars(
     ax.errorbar(xs, ys, yerr=(down, up), fmt="none", ecolor=colour, elinewidth=1.4, capsize=3)
 
 
-def _shifted(tokens: float, shift: float) -> float:
-    return tokens * (1 + 0.03 * shift)
-
-
-def _token_axis(ax: Axes, tokens: Sequence[int]) -> None:
-    """Ticks stand at checkpoints, and only there."""
-    low, high = tokens[0], tokens[-1]
-    logarithmic = is_logarithmic(tokens)
-    if logarithmic:
-        ax.set_xscale("log")
-    elif low == high:
-        ax.set_xlim(low * 0.8, low * 1.2) if low else ax.set_xlim(-1, 1)
-    ax.xaxis.set_major_locator(FixedLocator(token_ticks(tokens)))
+def _across_axis(ax: Axes, panel: Panel, across: Axis, xs: Sequence[float]) -> None:
+    ticks = place_ticks(panel.across, across, xs, _TICK_SHARE)
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_locator(FixedLocator([across.place(value) for value, _ in ticks]))
+    ax.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    ax.set_xlabel("pre-training tokens" + (" (log scale)" if logarithmic else ""))
+    ax.set_xlabel(panel.across.label + (" (log scale)" if across.logarithmic else ""))
 
 
 def _legend(drawing: Drawing, looks: Mapping[str, Look]) -> tuple[list[Any], list[str]]:
     """One entry for every line of the whole figure."""
     handles: dict[str, Any] = {
-        entry.name: _handle(looks[entry.arm], dashed=entry.dashed, line=entry.line)
+        entry.name: _mark_handle("D", looks[entry.arm].colour, "white")
+        if entry.chosen
+        else _handle(looks[entry.arm], dashed=entry.dashed, line=entry.line)
         for entry in entries_of(drawing)
     }
-    if isinstance(drawing.panels[0], Scatter):
+    key = key_of(drawing)
+    if key == "hollow":
         handles["inconclusive"] = _mark_handle("o", MUTED, "white")
-    else:
+    elif key:
         handles[f"{drawing.percent} interval"] = Patch(color=MUTED, alpha=0.2, linewidth=0)
     return list(handles.values()), list(handles)
 

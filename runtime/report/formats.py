@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exc.runtime.report.statistics import Estimate
+from exc.spec.harness import is_share as is_harness_share
 
 MINUS = "\u2212"
 NOTHING = "\u2014"  # where there is no number
@@ -24,7 +25,14 @@ def plain(value: float, digits: int) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share, which is written in percent."""
-    return metric.startswith(("pass@", "maj@")) or metric.endswith("_rate")
+    if "/" in metric:  # task/metric of the harness
+        return is_harness_share(metric.rpartition("/")[2])
+    return metric.startswith(("pass@", "maj@")) or metric.endswith("_rate") or metric == "mean"
+
+
+def words(metric: str) -> str:
+    """A metric as sentences and axes name it; those of the harness keep the names that it gives them."""
+    return metric if "/" in metric else metric.replace("_", " ")
 
 
 def value_text(metric: str, value: float) -> str:

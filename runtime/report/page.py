@@ -16,6 +16,7 @@ from exc.compiler.plan import short_ref
 from exc.runtime.report import formats
 from exc.runtime.report.adopted import footnotes, mark_of, point_name, value_rows
 from exc.runtime.report.cells import BASE, Cell, metric_names
+from exc.runtime.report.contamination import contamination_rows
 from exc.runtime.report.contrasts import Contrast, Point, largest_k, reference_text
 from exc.runtime.report.figure_page import Group, Shown
 from exc.runtime.report.record import total
@@ -36,11 +37,13 @@ def render(
     shown: Sequence[Shown],
     arms: Sequence[Group],
     notes: Sequence[str],
+    typeset: Sequence[str],
     store_root: Path,
     out: Path,
 ) -> str:
     """The whole page as HTML text that asks nothing of any other file or host."""
     report = results.plan.report
+    of_models = [name for name, told in results.evaluations.items() if told["kind"] != "contamination"]
     return (
         _environment()
         .get_template("report.html.j2")
@@ -49,11 +52,13 @@ def render(
             plan=results.plan,
             version=__version__,
             summary=summary(results),
-            headlines=[headline(results, name) for name in results.evaluations],
+            headlines=[headline(results, name) for name in of_models],
             shown=shown,
             arms=arms,
             definitions=definitions(),
-            tables=[results_table(results, name) for name in results.evaluations],
+            typeset=typeset,
+            tables=[results_table(results, name) for name in of_models],
+            sought=contamination_rows(results.plan, Store(store_root)),
             adopted={"notes": footnotes(results.cells), "rows": value_rows(results.plan, Store(store_root))},
             missing=missing_rows(results),
             accepted=report.get("accepted", ()),

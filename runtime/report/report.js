@@ -1,6 +1,5 @@
 // What the page does beyond showing: series on and off, tooltips, dark and light. It computes no number: a
 // tooltip says what the table under its figure says, and that table is what the figure was drawn with.
-"use strict";
 (() => {
   const REACH = 26; // pixels from the pointer to the point that it means
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -56,6 +55,7 @@
       entry.setAttribute("aria-pressed", String(on));
       for (const group of drawnBy(entry)) group.classList.toggle("off", !on);
     }
+    for (const figure of new Set(entries.map((entry) => entry.closest("figure")))) all(".panel svg", figure).forEach(rescale);
     everywhere.forEach((entry) => sumUp(entry, ownOf(entry)));
     all(".legend.own .base").forEach((base) => sumUp(base, within(base)));
     all(".legend.all .base").forEach((base) => sumUp(base, within(base).flatMap(ownOf)));

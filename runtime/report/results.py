@@ -9,8 +9,9 @@ from typing import Any
 from exc.compiler.plan import Plan
 from exc.runtime.report.cells import BASE, Cell, gather
 from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of, unmatched
+from exc.runtime.report.costs import Cost, costs_of
 from exc.runtime.report.record import Record, read_record
-from exc.runtime.report.statistics import LEVEL, Bootstrap
+from exc.runtime.report.statistics import LEVEL, Bootstrap, Sample
 from exc.runtime.store import Store
 
 
@@ -22,11 +23,8 @@ class Results:
     contrasts: tuple[Contrast, ...]
     record: Record
     notes: tuple[str, ...]  # what the report found odd about its own inputs
-
-    @property
-    def evaluations(self) -> Mapping[str, Any]:
-        evaluations: Mapping[str, Any] = self.plan.report["evaluations"]
-        return evaluations
+    evaluations: Mapping[str, Any]  # the plan's, with the metrics that figures ask for
+    costs: Mapping[str, Cost]  # of each model measured: what its branch consumed
 
     @property
     def level(self) -> float:
@@ -57,10 +55,11 @@ class Results:
 
 def analyse(plan: Plan, store: Store) -> Results:
     """Gather, group and compare. Random draws come from the plan's seed alone."""
-    cells = gather(plan, store)
+    evaluations = asked_evaluations(plan.report)
+    cells = gather(plan, store, evaluations)
     bootstrap = Bootstrap(plan.seed, level=float(plan.report.get("confidence", LEVEL)))
-    points = points_of(cells, plan.report["evaluations"], bootstrap)
-    contrasts = contrasts_of(plan, points, bootstrap)
+    points = points_of(cells, evaluations, bootstrap)
+    contrasts = contrasts_of(plan, points, bootstrap, evaluations)
     record = read_record(plan, store)
     notes = [f"{cell.job}: {cell.note}" for cell in cells if cell.note]
     notes += [
@@ -71,7 +70,29 @@ def analyse(plan: Plan, store: Store) -> Results:
     for name in record.drift:
         versions = ", ".join(f"{value} ({number})" for value, number in record.environment[name].items())
         notes.append(f"artifacts were made with several values of {name}: {versions}")
-    return Results(plan, tuple(cells), tuple(points), tuple(contrasts), record, tuple(notes))
+    costs = costs_of(plan, store, cells)
+    return Results(
+        plan, tuple(cells), tuple(points), tuple(contrasts), record, tuple(notes), evaluations, costs
+    )
+
+
+def asked_evaluations(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The plan's evaluations, those of samples with what figures ask for: majority, entropy and the like."""
+    asked = [
+        str(metric)
+        for entry in report.get("figures", ())
+        if isinstance(entry, Mapping)
+        for metric in (*entry.get("metrics", ()), *(entry[key] for key in ("x", "y", "best") if key in entry))
+    ]
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, settings in report["evaluations"].items():
+        more = (
+            [metric.removeprefix(f"{name}/") for metric in asked] if settings["kind"] == "pass_at_k" else []
+        )
+        own = list(settings.get("metrics", ()))
+        own += [metric for metric in more if "/" not in metric and not metric.startswith("pass@")]
+        found[name] = {**settings, "metrics": list(dict.fromkeys(own))}
+    return found
 
 
 def _unlike_units(contrasts: list[Contrast]) -> list[str]:
@@ -79,8 +100,9 @@ def _unlike_units(contrasts: list[Contrast]) -> list[str]:
     notes = []
     for contrast in contrasts:
         for metric, delta in list(contrast.deltas.items())[:1]:
-            sizes = {point.samples[metric].ids.size for point in (contrast.a, contrast.b)}
-            if sizes != {delta.num_units}:
+            samples = [point.samples[metric] for point in (contrast.a, contrast.b)]
+            sizes = {int(sample.ids.size) for sample in samples if isinstance(sample, Sample)}
+            if sizes and sizes != {delta.num_units}:
                 notes.append(
                     f"{contrast.a.head.evaluation}, {contrast.a.name} and {contrast.b.name}: "
                     f"compared on the {delta.num_units} units that both have, of {sorted(sizes)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from exc.runtime.report.cells import BASE
 from exc.runtime.report.formats import count
 from exc.runtime.report.panels import Mark, Scatter
 from exc.runtime.report.statistics import Estimate
@@ -20,25 +21,61 @@ _LABEL_PIXELS = (36.0, 11.0)  # at the 100 dots an inch that layout is done in
 
 
 def draw_scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
-    ax.axhline(0, color=INK, linewidth=0.9, zorder=1.5)
-    ax.axvline(0, color=INK, linewidth=0.9, zorder=1.5)
-    for arm in dict.fromkeys(mark.arm for mark in panel.marks):
-        colour = looks[arm].colour
-        own = sorted((mark for mark in panel.marks if mark.arm == arm), key=lambda mark: mark.tokens)
-        xs, ys = zip(*map(xy, own), strict=True)
-        ax.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.6)
+    if panel.changes:
+        ax.axhline(0, color=INK, linewidth=0.9, zorder=1.5)
+        ax.axvline(0, color=INK, linewidth=0.9, zorder=1.5)
+    for arm, own in threads(panel):
+        if not panel.arrows:
+            xs, ys = zip(*(xy(panel, mark) for mark in own), strict=True)
+            ax.plot(xs, ys, color=looks[arm].colour, linewidth=0.8, alpha=0.6)
         for mark in own:
-            _mark(ax, mark, looks[arm])
+            _mark(ax, panel, mark, looks[arm])
+    for start, end in arrows(panel):
+        style = {
+            "arrowstyle": "-|>",
+            "color": looks[end.arm].colour,
+            "alpha": 0.75,
+            "shrinkA": 5,
+            "shrinkB": 5,
+        }
+        ax.annotate("", xy(panel, end), xy(panel, start), arrowprops=style, zorder=2)
+    if panel.note:
+        ax.text(
+            0.02, 0.98, panel.note, transform=ax.transAxes, ha="left", va="top", fontsize=8.5, color=MUTED
+        )
     ax.set_title(panel.title)
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.tick_params(labelleft=True, labelbottom=True)
 
 
-def _mark(ax: Axes, mark: Mark, look: Look) -> None:
-    x, y = xy(mark)
-    (left,), (right,) = bounds([mark.x.estimate], 100)
-    (low,), (high,) = bounds([mark.y.estimate], 100)
+def threads(panel: Scatter) -> list[tuple[str, list[Mark]]]:
+    """The marks of each arm, by tokens."""
+    return [
+        (arm, sorted((mark for mark in panel.marks if mark.arm == arm), key=lambda mark: mark.tokens))
+        for arm in dict.fromkeys(mark.arm for mark in panel.marks)
+    ]
+
+
+def arrows(panel: Scatter) -> list[tuple[Mark, Mark]]:
+    """From base to every other arm at the same checkpoint."""
+    if not panel.arrows:
+        return []
+    bases = {place_of(mark): mark for mark in panel.marks if mark.x.cells[0].recipe == BASE}
+    others = [mark for mark in panel.marks if mark.x.cells[0].recipe != BASE]
+    return [(bases[place_of(mark)], mark) for mark in others if place_of(mark) in bases]
+
+
+def place_of(mark: Mark) -> tuple[str, int]:
+    """The checkpoint that a mark's model descends from."""
+    cell = mark.x.cells[0]
+    return cell.trunk, cell.at
+
+
+def _mark(ax: Axes, panel: Scatter, mark: Mark, look: Look) -> None:
+    x, y = xy(panel, mark)
+    (left,), (right,) = bounds([mark.x.estimate], panel.scales[0])
+    (low,), (high,) = bounds([mark.y.estimate], panel.scales[1])
     ax.plot([left, right], [y, y], color=look.colour, linewidth=1.1, alpha=0.55)
     ax.plot([x, x], [low, high], color=look.colour, linewidth=1.1, alpha=0.55)
     face = look.colour if mark.decided else "white"
@@ -55,7 +92,7 @@ def _mark(ax: Axes, mark: Mark, look: Look) -> None:
 
 
 def frame(axes: Sequence[Axes]) -> None:
-    """One frame for all scatter panels."""
+    """One frame for all panels of changes."""
     across = [limit for ax in axes for limit in ax.get_xlim()]
     up = [limit for ax in axes for limit in ax.get_ylim()]
     left, right, low, high = framed(across, up)
@@ -80,11 +117,11 @@ def frame(axes: Sequence[Axes]) -> None:
 
 def name_checkpoints(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
     """Writes its tokens beside each mark that has room for them; the table under the figure has all."""
-    places = [tuple(map(float, ax.transData.transform(xy(mark)))) for mark in panel.marks]
+    places = [tuple(map(float, ax.transData.transform(xy(panel, mark)))) for mark in panel.marks]
     for mark, right, up in named_marks(panel, [(x, y) for x, y in places], _LABEL_PIXELS):
         ax.annotate(
             count(mark.tokens),
-            xy(mark),
+            xy(panel, mark),
             (6 * right, 7 * up),
             textcoords="offset points",
             ha="left" if right > 0 else "right",
@@ -102,9 +139,9 @@ def framed(across: Sequence[float], up: Sequence[float]) -> tuple[float, float, 
     return left, right, min(low, -0.16 * tall), max(high, 0.16 * tall) + 0.06 * tall
 
 
-def xy(mark: Mark) -> tuple[float, float]:
-    """A mark's place in percentage points."""
-    return 100 * mark.x.estimate.value, 100 * mark.y.estimate.value
+def xy(panel: Scatter, mark: Mark) -> tuple[float, float]:
+    """A mark's place, in the units of the axes."""
+    return panel.scales[0] * mark.x.estimate.value, panel.scales[1] * mark.y.estimate.value
 
 
 def named_marks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exc.runtime.report.cells import Cell
@@ -20,6 +20,11 @@ class Request:
     figure: str
     cells: frozenset[int] | None = None
     words: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)  # what else the spec says of the figure
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of names; empty where the spec says nothing."""
+        return tuple(map(str, self.told.get(key) or ()))
 
 
 def requests_of(report: Mapping[str, Any]) -> list[Request]:
@@ -34,7 +39,8 @@ def _request(entry: str | Mapping[str, Any]) -> Request:
         return Request(str(next(iter(entry))))
     cells = entry.get("cells")
     chosen = None if cells is None else frozenset(map(int, cells))
-    return Request(str(entry["figure"]), chosen, _words(entry.get("on") or {}))
+    told = {key: value for key, value in entry.items() if key not in ("figure", "on", "cells")}
+    return Request(str(entry["figure"]), chosen, _words(entry.get("on") or {}), told)
 
 
 def _words(on: Mapping[str, Any]) -> str:
@@ -86,4 +92,5 @@ def select(results: Results, chosen: frozenset[int] | None) -> Results:
 def _computed(results: Results, cells: Sequence[Cell]) -> tuple[tuple[Point, ...], tuple[Contrast, ...]]:
     bootstrap = Bootstrap(results.plan.seed, level=results.level)
     points = points_of(cells, results.evaluations, bootstrap)
-    return tuple(points), tuple(contrasts_of(results.plan, points, bootstrap))
+    contrasts = contrasts_of(results.plan, points, bootstrap, results.evaluations)
+    return tuple(points), tuple(contrasts)

@@ -2,7 +2,8 @@
 
 A measurement is a ratio of sums over units: pass@k has a one for each problem below the line, bits per byte
 has a document's bytes. One draw of units serves every recipe of an evaluation, so that differences are
-paired; replicates are drawn within their recipe.
+paired. Of replicates there are too few to draw from: their mean is moved by Student's t with as many degrees
+of freedom as they leave, times its standard error, which holds its level with two replicates as with ten.
 """
 
 from __future__ import annotations
@@ -60,7 +61,27 @@ class Sample:
 
     def value(self) -> float:
         """The mean over replicates of the ratio over units."""
-        return float(np.mean(self.above.sum(axis=1) / self.below.sum(axis=1)))
+        return float(_replicate_values(self).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A measurement that came as a number with its standard error, over units that are not known here.
+
+    The error is that of the choice of units, which replicates share; between two recipes nothing is paired.
+    """
+
+    name: str  # of the recipe and the metric
+    values: Floats  # (replicates,)
+    errors: Floats  # (replicates,); zero where none was given
+    num_units: int = 0  # 0: not said
+
+    def value(self) -> float:
+        """The mean over replicates."""
+        return float(self.values.mean())
+
+
+Measured = Sample | Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +91,7 @@ class Estimate:
     value: float
     low: float | None
     high: float | None
-    num_units: int
+    num_units: int  # 0: not said
     num_replicates: tuple[int, ...]  # of each side
 
     @property
@@ -91,41 +112,64 @@ class Bootstrap:
         self.num_resamples = num_resamples
         self._units: dict[tuple[str, int], NDArray[np.uint16]] = {}
 
-    def mean(self, sample: Sample, family: str) -> Estimate:
+    def mean(self, sample: Measured, family: str) -> Estimate:
         """The value of one sample. Samples of one `family` (an evaluation) share draws of units."""
         return self.combine([(1.0, sample)], family)
 
-    def difference(self, a: Sample, b: Sample, family: str) -> Estimate:
+    def difference(self, a: Measured, b: Measured, family: str) -> Estimate:
         """a minus b on the units that both have. Raises ValueError if there is none."""
         return self.combine([(1.0, a), (-1.0, b)], family)
 
-    def combine(self, terms: Sequence[tuple[float, Sample]], family: str) -> Estimate:
+    def combine(self, terms: Sequence[tuple[float, Measured]], family: str) -> Estimate:
         """A weighted sum of samples on their common units. Raises ValueError if there is none."""
-        ids = terms[0][1].ids
-        for _, sample in terms[1:]:
-            ids = np.intersect1d(ids, sample.ids)
-        if not ids.size:
-            raise ValueError("nothing in common to compare")
-        placed = [(weight, sample.at(ids)) for weight, sample in terms]
+        placed = _on_common_units(terms)
         value = sum(weight * sample.value() for weight, sample in placed)
-        counts = {sample.name: sample.above.shape[0] for _, sample in placed}
+        sizes = {_num_units(sample) for _, sample in placed}
+        counts = {sample.name: _num_replicates(sample) for _, sample in placed}
         low, high = None, None
-        if ids.size > 1:
-            draws = sum(weight * self._draws(sample, family) for weight, sample in placed)
+        if any(_varies(sample) for _, sample in placed):
+            draws = self._draws(placed, family)
             tail = (1 - self.level) / 2
             low, high = (float(bound) for bound in np.quantile(draws, [tail, 1 - tail]))
-        return Estimate(float(value), low, high, int(ids.size), tuple(counts.values()))
+        return Estimate(float(value), low, high, min(sizes), tuple(counts.values()))
 
-    def _draws(self, sample: Sample, family: str) -> Floats:
+    def _draws(self, placed: Sequence[tuple[float, Measured]], family: str) -> Floats:
+        """The sum in every resample. Of one recipe, metrics are summed before replicates are set apart."""
+        names = list(dict.fromkeys(sample.name for _, sample in placed))
+        total = np.zeros(self.num_resamples)
+        spreads: list[
+            tuple[float, int]
+        ] = []  # of each mean over replicates: its variance, degrees of freedom
+        for name in names:
+            own = [(weight, sample) for weight, sample in placed if sample.name == name]
+            total += sum(weight * self._unit_draws(sample, family) for weight, sample in own)
+            values = np.asarray(sum(weight * _replicate_values(sample) for weight, sample in own))
+            if values.size > 1:
+                spreads.append((float(values.var(ddof=1)) / values.size, values.size - 1))
+        return total + self._replicate_draws(" ".join(sorted(names)), spreads)
+
+    def _unit_draws(self, sample: Measured, family: str) -> Floats:
+        """The mean over replicates for every draw of units, which they share."""
+        if isinstance(sample, Recorded):
+            noise = self._rng(f"recorded:{family}:{sample.name}").standard_normal(self.num_resamples)
+            return np.asarray(sample.values.mean() + noise * sample.errors.mean())
         units = self._unit_counts(family, sample.ids.size)
-        replicates = self._replicate_weights(sample.name, sample.above.shape[0])
         out = np.empty(self.num_resamples)
         for start in range(0, self.num_resamples, _CHUNK):
             part = slice(start, start + _CHUNK)
             weights = units[part].astype(np.float64)
-            ratios = (weights @ sample.above.T) / (weights @ sample.below.T)
-            out[part] = np.sum(ratios * replicates[part], axis=1)
+            out[part] = np.mean((weights @ sample.above.T) / (weights @ sample.below.T), axis=1)
         return out
+
+    def _replicate_draws(self, names: str, spreads: Sequence[tuple[float, int]]) -> Floats:
+        """How far means of replicates may lie from those of all that could have been trained."""
+        variance = sum(each for each, _ in spreads)
+        if not variance > 0:
+            return np.zeros(self.num_resamples)
+        # Welch and Satterthwaite: one t for several means.
+        freedom = variance**2 / sum(each**2 / degrees for each, degrees in spreads)
+        drawn = self._rng(f"replicates:{names}").standard_t(freedom, self.num_resamples)
+        return np.asarray(variance**0.5 * drawn)
 
     def _unit_counts(self, family: str, num_units: int) -> NDArray[np.uint16]:
         """(resamples, units): how often each unit was drawn."""
@@ -138,17 +182,43 @@ class Bootstrap:
             self._units[key] = counts
         return self._units[key]
 
-    def _replicate_weights(self, name: str, num: int) -> Floats:
-        """(resamples, replicates) summing to one: num - 1 draws, whose variance is that of a mean of num."""
-        if num == 1:
-            return np.ones((self.num_resamples, 1))
-        drawn = self._rng(f"replicates:{name}:{num}").integers(0, num, (self.num_resamples, num - 1))
-        counts = (drawn[:, :, None] == np.arange(num)).sum(axis=1)
-        return np.asarray(counts / (num - 1), dtype=np.float64)
-
     def _rng(self, key: str) -> np.random.Generator:
         digest = hashlib.sha256(f"{self.seed}:{key}".encode()).digest()
         return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+
+
+def _on_common_units(terms: Sequence[tuple[float, Measured]]) -> list[tuple[float, Measured]]:
+    counted = [sample.ids for _, sample in terms if isinstance(sample, Sample)]
+    if not counted:
+        return list(terms)
+    ids = counted[0]
+    for other in counted[1:]:
+        ids = np.intersect1d(ids, other)
+    if not ids.size:
+        raise ValueError("nothing in common to compare")
+    return [(weight, sample.at(ids) if isinstance(sample, Sample) else sample) for weight, sample in terms]
+
+
+def _num_units(sample: Measured) -> int:
+    return int(sample.ids.size) if isinstance(sample, Sample) else sample.num_units
+
+
+def _num_replicates(sample: Measured) -> int:
+    return int(sample.above.shape[0] if isinstance(sample, Sample) else sample.values.size)
+
+
+def _replicate_values(sample: Measured) -> Floats:
+    """The value of each replicate."""
+    if isinstance(sample, Recorded):
+        return sample.values
+    return np.asarray(sample.above.sum(axis=1) / sample.below.sum(axis=1))
+
+
+def _varies(sample: Measured) -> bool:
+    """Whether resampling shows how sure a number is: not of one unit, nor of one without an error."""
+    if isinstance(sample, Sample):
+        return sample.ids.size > 1
+    return sample.values.size > 1 or bool(sample.errors.any())
 
 
 Label = Literal["sharpened", "expanded", "declined", "inconclusive"]

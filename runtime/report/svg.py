@@ -19,6 +19,7 @@ _MARKS = {
 }
 _IDS = {marker: f"m{number}" for number, marker in enumerate(_MARKS)}
 DOT = "m-dot"  # of a single replicate
+CHOSEN = "m-chosen"  # of what was chosen by its result
 Point = tuple[float, float]
 
 
@@ -56,9 +57,18 @@ def definitions() -> str:
     paths = [element("path", id=_IDS[marker], d=d) for marker, d in _MARKS.items()]
     paths += [element("path", id=f"{_IDS[m]}s", d=d, transform="scale(.55)") for m, d in _MARKS.items()]
     paths.append(element("circle", id=DOT, r=1.9))
+    paths.append(element("path", id=CHOSEN, d="M0-6 6 0 0 6-6 0Z"))
+    paths.append(_arrow_head())
     return element(
         "svg", element("defs", "".join(paths)), width=0, height=0, aria_hidden="true", class_="defs"
     )
+
+
+def _arrow_head() -> str:
+    """At the end of a line, a mark's width before its last point. In pixels."""
+    size = {"viewBox": "0 -4 16 8", "markerWidth": 16, "markerHeight": 8, "markerUnits": "userSpaceOnUse"}
+    tip = element("path", d="M0-3.2 7 0 0 3.2Z")
+    return element("marker", tip, id="head", refX=13, orient="auto", class_="head", **size)
 
 
 def use(mark: str, place: Point, row: int | None = None, kind: str | None = None) -> str:
@@ -73,10 +83,11 @@ def dash_of(look: Look, *, dashed: bool) -> str | None:
     return " ".join(number(2 * part) for part in dash) or None
 
 
-def swatch(look: Look, *, dashed: bool, line: bool) -> str:
+def swatch(look: Look, *, dashed: bool, line: bool, chosen: bool = False) -> str:
     """What a legend shows beside a name."""
     stroke = element("path", d="M1 7H29", class_="line", stroke_dasharray=dash_of(look, dashed=dashed))
-    mark = use(mark_id(look), (15, 7), kind="hollow" if dashed else None)
+    shape = CHOSEN if chosen else mark_id(look)
+    mark = use(shape, (15, 7), kind="hollow" if dashed or chosen else None)
     inside = (stroke if line else "") + mark
     view = "0 0 30 14" if line else "8 0 14 14"
     return element(

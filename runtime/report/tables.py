@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from exc.runtime.report.cells import Cell, metric_names, ratio
+from exc.runtime.report.cells import Cell, is_counted, metric_names, ratio
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.record import total
 from exc.runtime.report.results import Results
@@ -53,13 +53,15 @@ def cell_rows(cells: Iterable[Cell], evaluations: Mapping[str, Any], points: Ite
 
 def ordered_metrics(cell: Cell, evaluation: Mapping[str, Any]) -> list[str]:
     """Metrics with intervals first, then what else the artifact records, by name."""
-    first = list(metric_names(evaluation))
+    first = [
+        name for name in metric_names(evaluation) if name in cell.metrics or is_counted(cell.units, name)
+    ]
     return first + sorted(name for name in cell.metrics if name not in first)
 
 
 def cell_value(cell: Cell, metric: str) -> float:
     """From the cell's own counts where they give it, else as recorded."""
-    if cell.units is not None and (metric == "bits_per_byte" or metric.startswith("pass@")):
+    if cell.units is not None and is_counted(cell.units, metric):
         try:
             above, below = ratio(cell.units, metric)
         except ValueError:  # a k that the evaluation no longer asks for
@@ -77,7 +79,7 @@ def point_rows(points: Iterable[Point]) -> list[Row]:
             "num_units": estimate.num_units,
             "replicates_measured": len(point.measured),
             "replicates_planned": len({cell.artifact for cell in point.cells}),
-            "spread": rounded(_spread(point, metric)),
+            "spread": rounded(spread(point, metric)),
             "artifacts": " ".join(cell.artifact for cell in point.measured),
         }
         for point in points
@@ -85,7 +87,7 @@ def point_rows(points: Iterable[Point]) -> list[Row]:
     ]
 
 
-def _spread(point: Point, metric: str) -> float | None:
+def spread(point: Point, metric: str) -> float | None:
     """Standard deviation over replicates, None below two."""
     values = [cell_value(cell, metric) for cell in point.measured]
     if len(values) < 2:

@@ -16,14 +16,17 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     """
     # Loads matplotlib, which the rest of the command line must not.
     from exc.runtime.report.adopted import marked
+    from exc.runtime.report.contamination import write_contamination
     from exc.runtime.report.drawings import drawings_of
     from exc.runtime.report.figure_page import arms_legend, show
     from exc.runtime.report.figure_rows import drawn_rows
     from exc.runtime.report.figures import write_figure
     from exc.runtime.report.page import render
+    from exc.runtime.report.panels import names_in
     from exc.runtime.report.results import analyse
     from exc.runtime.report.style import looks
     from exc.runtime.report.tables import csv_text, write_tables
+    from exc.runtime.report.typeset import write_typeset
 
     store_root, out = store_root.resolve(), out.resolve()
     results = analyse(plan, Store(store_root))
@@ -31,7 +34,7 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     drawings, notes = drawings_of(results)
     drawings = [marked(drawing) for drawing in drawings]
-    dressed = looks(results.arms)
+    dressed = looks(list(dict.fromkeys([*results.arms, *names_in(drawings)])))
     shown = []
     for drawing in drawings:
         names = write_figure(drawing, dressed, folder)
@@ -41,7 +44,9 @@ def write_report(plan: Plan, store_root: Path, out: Path) -> Path:
         ]
         shown.append(show(drawing, dressed, files))
     write_tables(results, out)
+    typeset = write_typeset(results, out)
+    write_contamination(plan, Store(store_root), out)
     page = out / "index.html"
-    text = render(results, shown, arms_legend(shown, dressed), notes, store_root, out)
+    text = render(results, shown, arms_legend(shown, dressed), notes, typeset, store_root, out)
     page.write_text(text, encoding="utf-8")
     return page

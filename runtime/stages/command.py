@@ -22,6 +22,7 @@ from exc.runtime.stages.model_folder import BadModel, copy_tokenizer, read_confi
 
 POLL_S = 0.2  # how long a request to stop may go unseen
 GRACE_S = 30.0  # between SIGTERM and SIGKILL
+TOLD_S = 2.0  # how much later this process may learn of a signal that its command has died of
 TAIL_BYTES = 16_384  # of the output, kept for the message of a failure
 TAIL_LINES = 20
 
@@ -42,7 +43,7 @@ def run(ctx: JobContext) -> None:
     if not model.is_relative_to(output.resolve()):
         raise JobFailed("config", f"leaves: `{ctx.config['leaves']}` is not a folder under $EXC_OUTPUT")
     try:
-        _run_shell(ctx, _environment(ctx, output))
+        run_shell(ctx, str(ctx.config["run"]), _environment(ctx, output))
     except JobFailed as error:
         if error.kind == "disk":  # what filled it must not hold up the jobs that would fit
             shutil.rmtree(output, ignore_errors=True)
@@ -87,12 +88,15 @@ def _environment(ctx: JobContext, output: Path) -> dict[str, str]:
     }
 
 
-def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
-    """Run the shell line to its end, passing its output on as it comes."""
+def run_shell(ctx: JobContext, line: str, environment: dict[str, str]) -> None:
+    """Run a shell line to its end in the spec's folder, passing its output on as it comes.
+
+    Raises Stopped when the job was asked to, and JobFailed for what the line died of.
+    """
     oom_before = oom_kills()
     guardian = Guardian()
     process = subprocess.Popen(
-        ["bash", "-eo", "pipefail", "-c", str(ctx.config["run"])],
+        ["bash", "-eo", "pipefail", "-c", line],
         cwd=ctx.root,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -118,10 +122,21 @@ def _run_shell(ctx: JobContext, environment: dict[str, str]) -> None:
         while output.forward(0.0):
             pass
         output.close()
-    if kill_at is not None:
+    if kill_at is not None or _told_too(ctx, process.returncode):
         raise Stopped
     if process.returncode != 0:
         raise _failure(process.returncode, oom_since(oom_before), output)
+
+
+def _told_too(ctx: JobContext, code: int) -> bool:
+    """Whether a command died of a request to stop that was for all of the job: SLURM tells each process."""
+    told = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+    if code not in {sign for number in told for sign in (-number, 128 + number)}:
+        return False
+    until = time.monotonic() + TOLD_S
+    while not ctx.should_stop() and time.monotonic() < until:
+        time.sleep(POLL_S)
+    return ctx.should_stop()
 
 
 def _failure(code: int, oom: str | None, output: _Output) -> JobFailed:

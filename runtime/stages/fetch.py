@@ -24,7 +24,7 @@ _ONLINE = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 def run(ctx: JobContext) -> None:
-    """Publish a model's files under `model`, or a data set's rows. Nothing is fetched twice.
+    """Publish a model's files under `model`, its tokenizer's, or a data set's rows. Nothing is fetched twice.
 
     Raises JobFailed("config") for what is no model or was never locked, JobFailed("data") for files that are
     not what was planned, JobFailed("node") where the hub cannot be reached, and JobFailed("disk") or
@@ -41,6 +41,8 @@ def run(ctx: JobContext) -> None:
             _check(folder / file["name"], file)
     if hub is not None and "part" in hub:
         _publish_rows(ctx, hub, folder)
+    elif hub is not None and "only" in hub:
+        ctx.publish(lambda out: _move(folder, out / hub["only"]))
     else:
         _publish_model(ctx, folder)
 
@@ -74,10 +76,11 @@ def _publish_model(ctx: JobContext, folder: Path) -> None:
         raise JobFailed("config", f"what was fetched is no model: {error}") from error
     parameters = sum(_size(shape) for _, shape in tensors.values())
 
-    def write(out: Path) -> None:
-        shutil.move(folder, out / "model")
+    ctx.publish(lambda out: _move(folder, out / "model"), metrics={"num_parameters": float(parameters)})
 
-    ctx.publish(write, metrics={"num_parameters": float(parameters)})
+
+def _move(folder: Path, target: Path) -> None:
+    shutil.move(folder, target)
 
 
 def _size(shape: tuple[int, ...]) -> int:

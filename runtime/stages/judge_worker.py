@@ -42,10 +42,10 @@ def _heed_no_request_to_end() -> None:
 
 
 def _serve(target: str, root: Path, reader: BinaryIO, writer: BinaryIO) -> None:
-    from exc.runtime.stages.verifiers import python_verifier
+    from exc.runtime.stages.verifiers import worker_verifier
 
     try:
-        verify, place = python_verifier(target, root)
+        verify, place = worker_verifier(target, root)
     except JobFailed as error:
         send(writer, (None, str(error)))
         return

@@ -24,7 +24,7 @@ from exc.runtime.failures import unexplained
 from exc.runtime.memory import oom_kills, oom_since
 from exc.runtime.stages.judge_worker import LENGTH, send
 from exc.runtime.stages.prompts import Row
-from exc.runtime.stages.verifiers import Verdict, Verifier, load_verifier
+from exc.runtime.stages.verifiers import LIMITED, Verdict, Verifier, load_verifier
 from exc.spec.words import cut
 
 DEFAULT_TIMEOUT_S = 60.0
@@ -67,13 +67,13 @@ class PlainJudge(Judge):
 def load_judge(
     config: Mapping[str, Any], root: Path, timeout_s: float, should_stop: Callable[[], bool] = lambda: False
 ) -> Judge:
-    """The judge for a verifier's config; a python one is called in another process.
+    """The judge for a verifier's config; one that could hang is called in another process.
 
     `timeout_s` is for each call. Raises JobFailed("verifier") if it cannot be loaded. Where `should_stop`
     becomes true while a call is waited for, Stopped is raised.
     """
-    if config["kind"] == "python":
-        return WorkerJudge(str(config["target"]), root, timeout_s, should_stop)
+    if config["kind"] == "python" or config["kind"] in LIMITED:
+        return WorkerJudge(str(config.get("target", config["kind"])), root, timeout_s, should_stop)
     return PlainJudge(load_verifier(config, root))
 
 

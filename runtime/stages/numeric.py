@@ -39,7 +39,7 @@ def find_number(text: str) -> Fraction | None:
     than 60 digits, and division by zero, are no answer.
     """
     text = _plain(text)
-    boxed = _last_boxed(text)
+    boxed = last_boxed(text)
     if boxed is not None:
         return _last_number(boxed)
     for marker in (_HASHES, _HASH):
@@ -70,7 +70,7 @@ def _fraction(found: re.Match[str]) -> str:
     return f"{int(whole) * int(bottom) + int(top)}/{bottom}"
 
 
-def _last_boxed(text: str) -> str | None:
+def last_boxed(text: str) -> str | None:
     """Return what the last complete `\\boxed{...}` holds; braces inside it may nest, and may be missing."""
     content = None
     opened: list[tuple[bool, int]] = []  # is it a box; where its content starts

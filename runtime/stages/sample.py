@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
+from exc.runtime.stages.chat import prompt_ids
+from exc.runtime.stages.engine import VLLM, require_vllm
 from exc.runtime.stages.jsonl import dump_line, write_jsonl
 from exc.runtime.stages.models import Loaded, forward_flops, load_model
 from exc.runtime.stages.prompts import Row, fewshot_prefix, read_rows, render_prompt
+
+# From prompts, completions of each, how to draw, when to stop and a seed to the ids of completions.
+Draw = Callable[[Sequence[Sequence[int]], int, Any, Any, int], list[list[int]]]
 
 # Of the key-value cache of one batch. It is copied at every token: beyond a processor's own caches, a batch
 # of 512 long sequences took four times as long as four of 128.
@@ -34,8 +40,11 @@ def run(ctx: JobContext) -> None:
 
     Batches are fixed by the prompts, the model and the kind of device, and each draws from its own seed. So a
     job that was stopped goes on after the last whole batch and ends in the same bytes.
-    Raises JobFailed("config") when prompt and completion are longer than the model's context.
+    Raises JobFailed("config") when prompt and completion are longer than the model's context, or when vLLM is
+    asked for and is not there.
     """
+    if ctx.config.get("engine") == VLLM:
+        require_vllm()
     loaded = load_model(ctx)
     problems = _problems(ctx, loaded)
     batches = _batches(problems, ctx.config, loaded)
@@ -71,8 +80,9 @@ def _problems(ctx: JobContext, loaded: Loaded) -> list[Problem]:
     prefix = fewshot_prefix(config["prompt"], pool, rows, config["num_fewshot"], config["fewshot_seed"])
     problems = []
     for row in rows[: config["limit"]]:
-        ids = loaded.tokenizer(prefix + render_prompt(config["prompt"], row.fields))["input_ids"]
-        problems.append(Problem(row.index, ids or [loaded.tokenizer.eos_token_id]))
+        prompt = prefix + render_prompt(config["prompt"], row.fields)
+        chat = config.get("chat_template", False)
+        problems.append(Problem(row.index, prompt_ids(loaded.tokenizer, prompt, chat)))
     longest = max(problems, key=lambda problem: len(problem.ids))
     room = getattr(loaded.model.config, "max_position_embeddings", None)
     if room is not None and len(longest.ids) + config["max_new_tokens"] > room:
@@ -124,10 +134,14 @@ def _draw(
     sampling = Sampling(config["temperature"], config["top_p"], config["max_new_tokens"])
     stops = Stops(loaded.tokenizer, loaded.model, config["stop"])
     size, first = config["block_size"], config["block"] * config["block_size"]
+    draw: Draw = partial(generate, loaded.model)
+    if config.get("engine") == VLLM:
+        from exc.runtime.stages.vllm_sampling import start_engine
+
+        draw = start_engine(ctx.inputs["model"], loaded.model, config)
     for index in range(start, len(batches)):
         prompts = [problem.ids for problem in batches[index]]
-        seed = _seed(config, index)
-        drawn = generate(loaded.model, prompts, size, sampling, stops, seed)
+        drawn = draw(prompts, size, sampling, stops, _seed(config, index))
         lines = []
         for number, ids in enumerate(drawn):
             completion = stops.completion(ids)

@@ -12,7 +12,7 @@ from typing import Any
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
 from exc.runtime.stages.jsonl import read_jsonl, write_jsonl
 from exc.runtime.stages.judging import DEFAULT_TIMEOUT_S, load_judge
-from exc.runtime.stages.passk import majority, pass_at_k
+from exc.runtime.stages.passk import answer_entropy, majority, majority_at_k, pass_at_k
 from exc.runtime.stages.prompts import Row, read_rows
 from exc.runtime.stages.verifiers import Verdict
 
@@ -34,7 +34,7 @@ def run(ctx: JobContext) -> None:
     for problem, verdicts in judged(ctx, samples, rows):
         drawn = samples[problem]
         scores += [_score_line(sample, verdict) for sample, verdict in zip(drawn, verdicts, strict=True)]
-        problems.append(_problem_line(problem, verdicts))
+        problems.append(_problem_line(problem, verdicts, ctx.config["k"]))
 
     def write(folder: Path) -> None:
         write_jsonl(folder / "scores.jsonl", scores)
@@ -111,15 +111,18 @@ def _score_line(sample: Sample, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _problem_line(problem: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _problem_line(problem: int, verdicts: Sequence[Verdict], ks: Sequence[int]) -> dict[str, Any]:
     answers = [verdict.parsed for verdict in verdicts if verdict.parsed is not None]
+    votes = [(verdict.parsed, verdict.correct) for verdict in verdicts]
     return {
         "problem": problem,
         "num_samples": len(verdicts),
         "num_correct": sum(verdict.correct for verdict in verdicts),
         "num_parsed": len(answers),
         "distinct_answers": len(set(answers)),
-        "majority": majority((verdict.parsed, verdict.correct) for verdict in verdicts),
+        "entropy": answer_entropy(answers),
+        "majority": majority(votes),
+        "majority_at": {str(k): float(majority_at_k(votes, k)) for k in ks if k > 1},
     }
 
 
@@ -144,11 +147,13 @@ def _metrics(
     passes = {f"pass@{k}": fmean(pass_at_k(num_samples, p["num_correct"], k) for p in problems) for k in ks}
     return {
         **passes,
+        **{f"maj@{k}": fmean(p["majority_at"][str(k)] for p in problems) for k in ks if k > 1},
         f"maj@{num_samples}": fmean(p["majority"] for p in problems),
         "parse_rate": fmean(score["parsed"] is not None for score in scores),
         "stop_rate": fmean(sample["finish"] == "stop" for sample in samples),
         "truncation_rate": fmean(sample["finish"] == "length" for sample in samples),
         "unverifiable_rate": fmean(not score["verifiable"] for score in scores),
-        "distinct_answers": fmean(p["distinct_answers"] for p in problems),
+        "distinct": fmean(p["distinct_answers"] for p in problems),
+        "entropy": fmean(p["entropy"] for p in problems),
         "mean_tokens": fmean(sample["num_tokens"] for sample in samples),
     }

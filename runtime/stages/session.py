@@ -30,7 +30,13 @@ _REPORTED = {
     "rewards/margins": "reward_margin",
     "completions/clipped_ratio": "clipped_ratio",
     "completions/mean_length": "completion_length",
+    # Of a stage with two sides, the supervised one.
+    "sft_loss": "sft_loss",
+    "sft_grad_norm": "sft_grad_norm",
+    "sft_learning_rate": "sft_learning_rate",
+    "sft_token_accuracy": "sft_token_accuracy",
 }
+_FINITE = ("loss", "grad_norm", "sft_loss", "sft_grad_norm")
 
 
 @dataclass(slots=True)
@@ -112,7 +118,7 @@ class Run:
             for name, value in logs.items()
             if name in _REPORTED and value is not None
         }
-        for name in ("loss", "grad_norm"):
+        for name in _FINITE:
             if name in values and not math.isfinite(values[name]):
                 raise JobFailed("diverged", self._explain(name, values[name], step))
         self._last_finite = values.get("loss", self._last_finite)

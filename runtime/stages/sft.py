@@ -30,12 +30,24 @@ def run(ctx: JobContext) -> None:
 
 
 def _make_trainer(ctx: JobContext, scratch: Path) -> FineTuner:
+    config = ctx.config
+    # Before the model is loaded, so that what is wrong with the rows is said at once.
+    examples = make_examples(read_rows(ctx.inputs["rows"]), config["prompt"], config["demonstrations"])
+    policy = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
+    check_targets(policy[0], config.get("lora"))
+    return make_trainer(config, examples, policy, scratch)
+
+
+def make_trainer(
+    config: Mapping[str, Any], examples: Sequence[Mapping[str, str]], policy: tuple[Any, Any], scratch: Path
+) -> FineTuner:
+    """The trainer of a job's config, for a (model, tokenizer) and texts.
+
+    Raises JobFailed("config" | "data").
+    """
     from datasets import Dataset
 
-    config = ctx.config
-    examples = make_examples(read_rows(ctx.inputs["rows"]), config["prompt"], config["demonstrations"])
-    model, tokenizer = load_policy(ctx.inputs["model"], config["args"].get("model_init_kwargs") or {})
-    check_targets(model, config.get("lora"))
+    model, tokenizer = policy
     arguments = make_arguments(config, scratch)
     trainer = FineTuner(
         model=model,

@@ -25,9 +25,10 @@ from exc.runtime.stages.judging import Call, Judge, load_judge
 from exc.runtime.stages.model_folder import copy_tokenizer
 from exc.runtime.stages.prompts import read_rows
 from exc.runtime.stages.verifiers import Verdict
+from exc.spec.paired import PAIRED_KINDS, SIDES
 from exc.spec.words import plural
 
-TRAINING = ("pretrain", "sft", "grpo", "dpo")
+TRAINING = ("pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS)
 _SEED = 0  # of the weights: any will do
 _KIB = 1024  # the unit of ru_maxrss
 
@@ -105,7 +106,7 @@ def _try(ctx: JobContext, work: Path, tried: Tried) -> None:
     )
     module, _, function = STAGES[kind].partition(":")
     stage: Callable[..., None] = getattr(importlib.import_module(module), function)
-    if kind == "grpo":
+    if kind in ("grpo", "rloo", *PAIRED_KINDS):
         stage(inner, judging=lambda *given: _CountingJudge(load_judge(*given), tried))
     else:
         stage(inner)
@@ -172,7 +173,12 @@ def _inputs(ctx: JobContext, work: Path) -> dict[str, Path]:
     """The inputs of the stage: the real ones, some of the rows, and a model of random weights."""
     inputs = dict(ctx.inputs)
     published = inputs.pop("published", None)
-    if ctx.config["rows"] is not None:
+    wanted = ctx.config["rows"]
+    if isinstance(wanted, Mapping):  # of each side
+        for side, kind in SIDES.items():
+            role = f"rows:{side}"
+            inputs[role] = _some_rows(inputs[role], work / f"rows-{side}", {"of": kind, "rows": wanted[side]})
+    elif wanted is not None:
         inputs["rows"] = _some_rows(inputs["rows"], work / "rows", ctx.config)
     if ctx.config["of"] == "pretrain" and published is None:
         return inputs  # the stage makes its own
@@ -192,9 +198,27 @@ def _some_rows(source: Path, folder: Path, config: Mapping[str, Any]) -> Path:
     num = int(config["rows"])
     first = rows[: num - num // 2]
     rest = sorted(rows[len(first) :], key=_length, reverse=True)[: num // 2]
+    taken = [*first, *rest]
+    if config["of"] == "kto":  # which needs both labels and two prompts
+        taken += _others(rows, taken)
     folder.mkdir()
-    write_jsonl(folder / "rows.jsonl", [*first, *rest])
+    write_jsonl(folder / "rows.jsonl", taken)
     return folder
+
+
+def _others(rows: Sequence[dict[str, Any]], taken: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The first row with another label than all those taken, and the first with other texts beside it."""
+
+    def beside(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row["fields"].items() if name not in ("completion", "label")}
+
+    label, prompt = taken[0]["fields"].get("label"), beside(taken[0])
+    found: list[dict[str, Any]] = []
+    if all(row["fields"].get("label") == label for row in taken):
+        found += [row for row in rows if row["fields"].get("label") != label][:1]
+    if all(beside(row) == prompt for row in [*taken, *found]):
+        found += [row for row in rows if beside(row) != prompt][:1]
+    return found
 
 
 def _length(row: Mapping[str, Any]) -> int:

@@ -58,6 +58,12 @@ def read_source(
     if source["kind"] == "python":
         yield from _python_rows(source, root)
         return
+    if source["kind"] == "reasoning_gym":
+        from exc.runtime.stages.gym import gym_rows
+
+        for number, values in enumerate(gym_rows(source), start=1):
+            yield Record(f"`{source['generator']}` row {number}", values)
+        return
     if source["kind"] == "job":
         rows = read_jsonl(inputs[source["role"]] / ROWS_FILE)
         for number, values in enumerate(rows, start=1):

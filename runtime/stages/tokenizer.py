@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,23 @@ SMALLEST = 256 + 2  # every byte, so that any text survives the round trip, and 
 
 
 def run(ctx: JobContext) -> None:
-    """Make the tokenizer's folder, as AutoTokenizer reads it: trained here (`bpe`), or a copy (`path`)."""
+    """Make the tokenizer's folder, as AutoTokenizer reads it: trained (`bpe`), or a copy (`path`, `hub`)."""
     limit_threads(ctx.num_threads)
-    if ctx.config["algorithm"] == "path":
-        _copy(ctx)
-    else:
+    if ctx.config["algorithm"] == "bpe":
         _bpe(ctx)
+    elif ctx.config["algorithm"] == "path":
+        _copy(ctx, [checked_file(entry, ctx.root) for entry in ctx.config["files"]])
+    else:
+        _copy(ctx, sorted(file for file in ctx.inputs["fetched"].rglob("*") if file.is_file()))
 
 
-def _copy(ctx: JobContext) -> None:
+def _copy(ctx: JobContext, files: Sequence[Path]) -> None:
     """Copy the tokenizer that the spec names.
 
     Raises JobFailed("config") if it cannot be loaded, or has no padding token apart from its end token.
     """
     from transformers import AutoTokenizer
 
-    files = [checked_file(entry, ctx.root) for entry in ctx.config["files"]]
     top = files[0].parent if len(files) == 1 else Path(os.path.commonpath([file.parent for file in files]))
     try:
         loaded: Any = AutoTokenizer.from_pretrained(top, local_files_only=True)

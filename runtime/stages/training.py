@@ -124,6 +124,9 @@ def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     Raises Stopped if the job was asked to stop, after saving, and JobFailed if memory runs out.
     """
     trainer.attach(run)
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        # A state would be a piece on each process: what is written and verified here are whole weights.
+        raise JobFailed("config", "sharded weights (`launch` in the profile) cannot be saved and resumed yet")
     if has_adapters(trainer.model):
         check_mergeable(trainer.model)
     if state is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exc.runtime.context import JobFailed
 from exc.runtime.stages.numeric import find_number
@@ -29,6 +30,19 @@ class Verdict:
 Verifier = Callable[[str, Row], Verdict]
 
 
+class Limited(NamedTuple):
+    library: str  # what takes seconds to import
+    module: str
+
+
+# Verifiers of ours that call a library which may take for ever: they run in a worker, as a person's do.
+# Each is a function of its module, of the kind's name.
+LIMITED = {
+    "math": Limited("math_verify", "exc.runtime.stages.math_verifier"),
+    "reasoning_gym": Limited("reasoning_gym", "exc.runtime.stages.gym"),
+}
+
+
 def load_verifier(config: Mapping[str, Any], root: Path) -> Verifier:
     """Return the verifier that `config` describes; a python one is imported from `root`, the spec's folder.
 
@@ -40,9 +54,32 @@ def load_verifier(config: Mapping[str, Any], root: Path) -> Verifier:
         return numeric
     if kind == "exact":
         return exact
+    if kind in LIMITED:
+        return _limited(kind)
     if kind == "python":
         return python_verifier(str(config["target"]), root)[0]
-    raise JobFailed("config", f"verifier `{kind}` is not known; there are numeric, exact and python")
+    raise JobFailed(
+        "config", f"verifier `{kind}` is not known; there are numeric, exact, {', '.join(LIMITED)} and python"
+    )
+
+
+def worker_verifier(target: str, root: Path) -> tuple[Verifier, str]:
+    """The verifier that a worker calls, and where it is defined: `math`, or a person's `module:function`.
+
+    Raises JobFailed("verifier") if it cannot be loaded.
+    """
+    if target not in LIMITED:
+        return python_verifier(target, root)
+    try:
+        import_module(LIMITED[target].library)  # now, so that no call's time goes by with it
+    except ImportError as error:
+        raise JobFailed("verifier", f"`{target}` cannot be loaded: {error}") from error
+    return _limited(target), target
+
+
+def _limited(kind: str) -> Verifier:
+    verify: Verifier = getattr(import_module(LIMITED[kind].module), kind)
+    return verify
 
 
 def numeric(completion: str, row: Row) -> Verdict:

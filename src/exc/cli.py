@@ -79,6 +79,7 @@ COMMANDS = {
     "init": "exc.commands.setup:init",
     "schema": "exc.commands.setup:schema",
     "completion": "exc.commands.setup:completion",
+    "doctor": "exc.commands.doctor:doctor",
 }
 LONG = {"report", "watch", "logs"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from exc.cli_arguments import Command
+from exc.cli_arguments import Command, add_spec
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -18,6 +18,9 @@ def add_setup_commands(command: Command) -> None:
     schema = command("schema", "print the JSON Schema of a spec, for editors")
     schema.add_argument("-o", "--out", metavar="FILE", help="write it to a file")
     schema.add_argument("--profiles", action="store_true", help="the schema of profiles.yaml instead")
+    doctor = command("doctor", "see whether jobs could run where a profile says, before any is queued")
+    add_spec(doctor, json=True)
+    doctor.add_argument("--run", action="store_true", help="also take a moment on a node that computes")
     completion = command("completion", "print a script that completes commands in a shell")
     completion.add_argument("shell", metavar="SHELL", nargs="?", choices=SHELLS, help=", ".join(SHELLS))
     # What the scripts ask for while a person types: `exc completion --values jobs`.

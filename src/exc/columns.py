@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exc.compiler.facts import Facts
-from exc.compiler.rows import DEMONSTRATIONS, FEWSHOT, prompt_fields
-from exc.known_columns import CHOSEN, REJECTED, TEXT, WRONG, KnownColumns
+from exc.compiler.rows import DEMONSTRATIONS, FEWSHOT, LABELLED, METADATA, PAIR, prompt_fields
+from exc.known_columns import TEXT, WRONG, KnownColumns
 from exc.spec.data import Data, Split, Task
 from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
 from exc.spec.experiment import Experiment, Spec
 from exc.spec.experiment import Path as SpecPath
+from exc.spec.paired import SftSide
+from exc.spec.recipes import Dpo, Kto, Sft, sides
 
 
 def check_columns(draft: Experiment, root: Path, facts: Facts, diagnostics: Diagnostics) -> None:
@@ -53,7 +55,7 @@ def _reads(draft: Experiment) -> Iterator[_Read]:
         yield from _transform_reads(name, data)
     for task, split, wants in _splits(draft):
         yield from _split_reads(spec.tasks[task], task, split, wants)
-    yield from _preference_reads(spec)
+    yield from _judged_reads(spec)
     for name, trunk in spec.trunks.items():
         for source in trunk.pretrain.data if trunk.pretrain is not None else ():
             weight: SpecPath = ("trunks", name, "pretrain", "data", source)
@@ -81,10 +83,10 @@ def _splits(draft: Experiment) -> Iterator[tuple[str, str, bool]]:
     spec, found = draft.spec, dict[tuple[str, str], bool]()
     for stages in spec.recipes.values():
         for stage in stages:
-            for body in (stage.sft, stage.grpo):
-                if body is not None:
-                    key = (body.task, body.split)
-                    found[key] = found.get(key, False) or body is stage.sft
+            for side in sides(stage.body).values():
+                if not isinstance(side, Dpo | Kto):
+                    key = (side.task, side.split)
+                    found[key] = found.get(key, False) or isinstance(side, Sft | SftSide)
     for evaluation in spec.evaluations.values():
         if (asked := evaluation.pass_at_k) is not None:
             found.setdefault((asked.task, asked.split), False)
@@ -109,9 +111,11 @@ def _split_reads(task: Task, name: str, split_name: str, wants: bool) -> Iterato
     for field, column in split.columns.items():
         yield _Read(split.data, column.column, (*path, "columns", field, "column"))
     fields = dict.fromkeys(_fields(task.prompt), ("tasks", name, "prompt"))
-    for field, where in {"answer": (*path, "data"), **fields}.items():
+    scored = {METADATA: (*path, "data")} if task.verifier == "reasoning_gym" else {}
+    for field, where in {"answer": (*path, "data"), **scored, **fields}.items():
         if field not in split.columns:
-            why = ", which the prompt reads" if field in fields else ", which holds the answers"
+            why = ", which holds the answers" if field == "answer" else ", by which reasoning-gym scores"
+            why = ", which the prompt reads" if field in fields else why
             known = tuple(split.columns)
             yield _Read(split.data, field, where, why, mapped_in=f"{name}.{split_name}", fields=known)
     if wants and DEMONSTRATIONS not in split.columns:
@@ -119,20 +123,29 @@ def _split_reads(task: Task, name: str, split_name: str, wants: bool) -> Iterato
         yield _Read(split.data, DEMONSTRATIONS, (*path, "data"), why, mapped_in=f"{name}.{split_name}")
 
 
-def _preference_reads(spec: Spec) -> Iterator[_Read]:
-    """What dpo reads: the prompt's fields and the two sides of a preference."""
-    asked = [stage.dpo for stages in spec.recipes.values() for stage in stages if stage.dpo is not None]
-    for body in asked:
+def _judged_reads(spec: Spec) -> Iterator[_Read]:
+    """What dpo and kto read: the prompt's fields, and completions that were judged."""
+    for body, columns, why in _on_judged(spec):
         task = spec.tasks.get(body.task)
         split = task.splits.get(body.split) if task is not None else None
         if task is None or split is None:
             continue
         path: SpecPath = ("tasks", body.task, "splits", body.split, "data")
         whys = dict.fromkeys(_fields(task.prompt), ", which the prompt reads")
-        for field, why in {**whys, **dict.fromkeys((CHOSEN, REJECTED), ", which dpo trains on")}.items():
+        for field, reason in {**whys, **dict.fromkeys(columns, f", which {why} trains on")}.items():
             if field not in split.columns:
                 mapped = f"{body.task}.{body.split}"
-                yield _Read(split.data, field, path, why, mapped_in=mapped, fields=tuple(split.columns))
+                yield _Read(split.data, field, path, reason, mapped_in=mapped, fields=tuple(split.columns))
+
+
+def _on_judged(spec: Spec) -> Iterator[tuple[Dpo | Kto, tuple[str, ...], str]]:
+    """Stages on judged completions, with their columns and their kind."""
+    for stages in spec.recipes.values():
+        for stage in stages:
+            if stage.dpo is not None:
+                yield stage.dpo, PAIR, "dpo"
+            elif stage.kto is not None:
+                yield stage.kto, PAIR if stage.kto.unpair else LABELLED, "kto"
 
 
 def _fields(prompt: str) -> list[str]:

@@ -10,14 +10,19 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from exc.compiler.facts import Facts, FileFact
+from exc.compiler.ladder import make_ladder
+from exc.compiler.schedules import ScheduleError
 from exc.digests import Digests
+from exc.harness import gather_harness
 from exc.locking import locked
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Experiment
+from exc.spec.ladders import Names
 from exc.spec.usercode import UserCodeError, code_digest, parameters
 from exc.vocabulary import vocabulary_size
 
 _PYTHON = "python:"
+_IN_FILES = ("jsonl", "parquet", "text")  # kinds of data whose rows stand in files
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,18 @@ def gather(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Facts:
     """
     gatherer = _Gatherer(draft, root, diagnostics, Digests.load())
     gatherer.all()
-    gatherer.digests.save()
     hub = locked(draft, root, diagnostics)
-    return Facts(gatherer.files, gatherer.code, hub=hub, vocabularies=gatherer.vocabularies)
+    harness = gather_harness(draft, root, gatherer.fact, diagnostics)
+    gatherer.digests.save()
+    return Facts(
+        gatherer.files,
+        gatherer.code,
+        hub=hub.hub,
+        refs=hub.refs,
+        folders=gatherer.folders,
+        vocabularies=gatherer.vocabularies,
+        harness=harness,
+    )
 
 
 @dataclass
@@ -53,6 +67,7 @@ class _Gatherer:
     files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
     vocabularies: dict[str, int | None] = field(default_factory=dict)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)  # what is wrong with user code
 
     def all(self) -> None:
@@ -63,14 +78,18 @@ class _Gatherer:
                 if data.python in self.code:
                     self._arguments(name, data.python, data.args)
                 self._patterns(data.files, ("data", name, "files"))
-            elif data.data is None and data.samples is None and data.hub is None:
+            elif data.kind in _IN_FILES:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
         for name, task in spec.tasks.items():
             if task.verifier.startswith(_PYTHON):
                 self._target(task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier"))
         for name, trunk in spec.trunks.items():
-            if trunk.folder is not None:
+            if trunk.folder is not None and (names := trunk.folder.names) is not None:
+                self._ladder(name, trunk.folder.path, names)
+            elif trunk.folder is not None:
                 self._folder(trunk.folder.path, self.draft.span("trunks", name, "folder", "path"), _MODEL)
+            if trunk.command is not None:
+                self._patterns(trunk.command.files, ("trunks", name, "command", "files"))
             run = trunk.pretrain
             folder = run.tokenizer.path if run is not None and run.tokenizer is not None else None
             if folder is not None:
@@ -97,7 +116,7 @@ class _Gatherer:
         if not found:
             self._missing(pattern, span)
             return
-        facts = [fact for name in found if (fact := self._fact(name, span)) is not None]
+        facts = [fact for name in found if (fact := self.fact(name, span)) is not None]
         for fact in facts:
             if refuse_empty and fact.bytes == 0:
                 self.diagnostics.error(
@@ -117,7 +136,8 @@ class _Gatherer:
             return []
         return sorted(Path(name).as_posix() for name in found if (self.root / name).is_file())
 
-    def _fact(self, name: str, span: Span) -> FileFact | None:
+    def fact(self, name: str, span: Span) -> FileFact | None:
+        """Size and digest of one file; None, reported, where it cannot be read."""
         path = self.root / name
         try:
             size, digest = self.digests.of(path)
@@ -152,11 +172,31 @@ class _Gatherer:
             message = f"the folder `{name}` holds no {what.noun}"
             self.diagnostics.error("missing-file", message, span, expected=expected)
             return
-        facts = [fact for file in found if (fact := self._fact(file, span)) is not None]
+        facts = [fact for file in found if (fact := self.fact(file, span)) is not None]
         if len(facts) == len(found):
             self.files[name] = tuple(facts)
             if what is _TOKENIZER:
                 self.vocabularies[name] = vocabulary_size(folder)
+
+    def _ladder(self, trunk: str, path: str, names: Names) -> None:
+        """The checkpoints in a folder: which there are, and the files of those that are asked for."""
+        span = self.draft.span("trunks", trunk, "folder", "path")
+        folder = self.root / path
+        try:
+            if not folder.is_dir():
+                self._missing(path, span, "a folder")
+                return
+            self.folders[path] = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
+        except (OSError, ValueError):
+            self._missing(path, span, "a folder")
+            return
+        ladder, schedule = make_ladder(names, self.folders), self.draft.spec.trunks[trunk].checkpoints
+        try:
+            steps = ladder.resolve(schedule).steps if schedule is not None else ()
+        except ScheduleError:
+            return  # which is an error at its place in the spec
+        for _, step in steps:
+            self._folder(f"{path}/{ladder.at(step).name}", span, _MODEL)
 
     def _missing(self, name: str, span: Span, what: str = "a file") -> None:
         has_magic = glob.has_magic(name)

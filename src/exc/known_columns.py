@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exc.compiler.facts import Facts
-from exc.compiler.rows import DEMONSTRATIONS, prompt_fields
+from exc.compiler.rows import DEMONSTRATIONS, METADATA, prompt_fields
 from exc.spec.data import RATED, Data, Samples
 from exc.spec.experiment import Spec
 
@@ -51,6 +51,8 @@ class KnownColumns:
             return self._rated(name, data.samples)
         if data.hub is not None:
             return None
+        if data.reasoning_gym is not None:
+            return Known(name, ("question", "answer", METADATA))
         if data.text is not None:
             return Known(name, (TEXT,))
         return self._first_row(data)

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from exc.compiler.facts import LockedRepo
-from exc.lock import Lock, LockError, Wanted, read_lock, resolve, write_lock
+from exc.lock import Lock, LockError, Refs, Wanted, read_lock, read_refs, resolve, write_lock
+from exc.locking_ladders import ladders, list_all, published, warn_unlisted
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.experiment import Path as SpecPath
+from exc.spec.words import plural
 
 
-def named(draft: Experiment) -> Iterator[tuple[SpecPath, Wanted]]:
-    """Everything on the hub that the spec names, with the place of its name."""
+def named(draft: Experiment, refs: Refs) -> Iterator[tuple[SpecPath, Wanted]]:
+    """Everything on the hub that the spec names, with the place of its name.
+
+    Which published checkpoints these are follows from the names that were listed, `refs`.
+    """
     spec = draft.spec
     for source, data in spec.data.items():
-        if data.hub is not None:
+        if data.hub is not None and ("data", source) not in draft.unused:
             part = f"{data.hub.config}/{data.hub.split}"
             yield (
                 ("data", source, "hub", "repo"),
                 Wanted(data.hub.key, data.hub.repo, data.hub.revision, part),
             )
     for name, trunk in spec.trunks.items():
-        if trunk.hub is not None:
-            yield ("trunks", name, "hub", "repo"), Wanted(trunk.hub.key, trunk.hub.repo, trunk.hub.revision)
+        if trunk.hub is not None and trunk.hub.names is not None:
+            yield from published(name, trunk, refs)
+        elif trunk.hub is not None and trunk.hub.repo is not None:
+            single = trunk.hub.model
+            yield ("trunks", name, "hub", "repo"), Wanted(single.key, single.repo, single.revision)
+        tokenizer = trunk.pretrain.tokenizer if trunk.pretrain is not None else None
+        if tokenizer is not None and tokenizer.hub is not None:
+            model = tokenizer.hub
+            place = ("trunks", name, "pretrain", "tokenizer", "hub", "repo")
+            yield place, Wanted(model.tokenizer_key, model.repo, model.revision, only="tokenizer")
     for recipe, stages in spec.recipes.items():
         for index, stage in enumerate(stages):
             if stage.hub is not None:
@@ -32,25 +46,41 @@ def named(draft: Experiment) -> Iterator[tuple[SpecPath, Wanted]]:
                 yield path, Wanted(stage.hub.key, stage.hub.repo, stage.hub.revision)
 
 
-def locked(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Mapping[str, LockedRepo]:
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What the lock holds of what a spec names."""
+
+    hub: Mapping[str, LockedRepo]
+    refs: Refs
+
+
+def locked(draft: Experiment, root: Path, diagnostics: Diagnostics) -> Locked:
     """What the lock holds of what the spec names; of what it lacks, a warning each."""
-    wanted = list(named(draft))
-    if not wanted:
-        return {}
     try:
-        lock = read_lock(root)
+        lock, refs = read_lock(root), read_refs(root)
     except LockError as error:
-        diagnostics.error("damaged-lock", str(error))
-        return {}
+        if list(named(draft, {})) or any(ladders(draft)):
+            diagnostics.error("damaged-lock", str(error))
+        return Locked({}, {})
+    wanted = list(named(draft, refs))
+    warn_unlisted(draft, refs, lock, diagnostics)
+    lacking: dict[tuple[str, str], list[SpecPath]] = {}
     for path, name in wanted:
-        if name.key not in lock:
-            diagnostics.warning(
-                "unlocked",
-                f"{name.repo} at `{name.revision}` is not locked: the plan can be read, but not run",
-                draft.span(*path),
-                hint="run `exc lock` where the hub can be reached",
-            )
-    return {name.key: lock[name.key] for _, name in wanted if name.key in lock}
+        if name.key not in lock and not name.commit:
+            lacking.setdefault((name.repo, name.revision), []).append(path)
+    for (repo, revision), paths in lacking.items():
+        more = f", of which {plural(len(paths), 'part')} are read," if len(paths) > 1 else ""
+        diagnostics.warning(
+            "unlocked",
+            f"{repo} at `{revision}`{more} is not locked: the plan can be read, but not run",
+            draft.span(*paths[0]),
+            hint="run `exc lock` where the hub can be reached",
+        )
+    places = {place for _, names in ladders(draft) for place in names.places}
+    return Locked(
+        {name.key: lock[name.key] for _, name in wanted if name.key in lock},
+        {repo: names for repo, names in refs.items() if repo in places},
+    )
 
 
 def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagnostics) -> list[str]:
@@ -59,9 +89,12 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
     Names that the hub does not know are errors at their place. Raises LockError and Unreachable.
     """
     before = _before(root, anew=anew)
-    lock, said = dict({} if anew else before), []
+    listed = _listed(root, anew=anew)
+    refs, said = dict({} if anew else listed), list[str]()
+    lock = dict({} if anew else before)
     try:
-        for path, wanted in named(draft):
+        said += list_all(draft, refs, diagnostics)
+        for path, wanted in named(draft, refs):
             if wanted.key in lock:
                 continue
             try:
@@ -72,9 +105,19 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
             said.append(f"{wanted.key}: {lock[wanted.key].commit}")
     finally:  # what was learnt before the hub went away is kept, and so is what was known of the rest
         if said:
-            rest = {name.key: before[name.key] for _, name in named(draft) if name.key in before}
-            write_lock(root, {**rest, **lock})
+            known = {**listed, **refs}
+            rest = {name.key: before[name.key] for _, name in named(draft, known) if name.key in before}
+            write_lock(root, {**rest, **lock}, known)
     return said
+
+
+def _listed(root: Path, *, anew: bool) -> Refs:
+    try:
+        return read_refs(root)
+    except LockError:
+        if anew:
+            return {}
+        raise
 
 
 def _before(root: Path, *, anew: bool) -> Lock:

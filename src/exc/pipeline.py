@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from exc.columns import check_columns
 from exc.compiler.check_batches import check_micro_batches
+from exc.compiler.check_paired import check_whole_weights
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
 from exc.compiler.diff import shown
@@ -19,6 +20,7 @@ from exc.facts import gather
 from exc.spec.copying import Override
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
+from exc.spec.launch_files import read_launch_files
 from exc.spec.load import load_experiment
 from exc.spec.profile import load_profile
 from exc.spec.profiles import Profile
@@ -47,7 +49,9 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     sources = dict(loaded.sources)
     profile = load_profile(profile_name, root, diagnostics, sources)
     if profile is not None:
+        facts = replace(facts, launch=read_launch_files(profile, root, diagnostics, sources))
         check_micro_batches(draft, profile, diagnostics)
+        check_whole_weights(draft, profile, diagnostics)
         _check_settings(profile, diagnostics)
     if diagnostics.has_errors or loaded.experiment is None or profile is None:
         return Compiled(None, loaded.experiment, diagnostics, sources)

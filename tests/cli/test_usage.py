@@ -50,6 +50,7 @@ def test_help_names_every_command(user: User) -> None:
 
 # What is said beside how and where: which part of a store or a template is meant, never what is computed.
 CHOOSING = {
+    "doctor": {"--run"},
     "lock": {"--update"},
     "watch": {"--keep", "--once", "--interval"},
     "logs": {"--attempt", "--follow", "--path", "--events", "--tail"},

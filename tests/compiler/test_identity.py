@@ -30,6 +30,15 @@ PINNED = {
     "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
     "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
     "tiny/400/dpo/r0/dpo": ("dpo", "8f2b4ba8d1ced646d8ae724393df2c4c76bc3613efe6a2a2f55faa3777d0d743"),
+    "tiny/400/loo/r0/loo": ("rloo", "efb6e395f89c2483046100ea9343785786b03e86085f171bc1ecbc7688a15f76"),
+    "tiny/400/kto/r0/kto": ("kto", "a01b8135bc0d88a0265275f4052616e262dd1499a50bf996291c4d96485e8bf6"),
+    "tiny/400/avg/r0/avg": ("parallel", "5f75f26dfeef112ee6f8f6095aab1654dcb3b5223550ce5fe535e49570dad300"),
+    "tiny/400/sum/r0/sum": ("combined", "51e1f468a3053792f86c61f36cd9f3e50e1d63e65cf696e76f34a9b683e92ea8"),
+    "tiny/400/turn/r0/turn": (
+        "interleave",
+        "6a3f53918715478cb2be9278eaef807c446115ac4cddbf1cdfb22e409485647f",
+    ),
+    "own/pretrain/400": ("trainer", "1af3b4df1b8f36041d8c6cf44ebefdac9e10d2032ebfa0f60dc0f97e00f9159f"),
     "tiny/400/zero/r0/rl": ("fetch", "c7065b481afb33a47d45ccaa1916d2525cc27c54865f355782f2d9d014f6ce52"),
     "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
     "tiny/400/rl/r0/rl@best.sums.pass@1": (
@@ -51,6 +60,14 @@ PINNED = {
     "tiny/400/rl/r0/rl.text.bits_per_byte": (
         "bits_per_byte",
         "2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
+    ),
+    "tiny/400/rl/r0/rl.harness.lm_eval": (
+        "lm_eval",
+        "40abce55985c06afa969f5431ce83700077330cf4e5c1a5f5a5288e0ced934fc",
+    ),
+    "contamination/leaks/problems": (
+        "contamination",
+        "bdbc1883b1073e061a63e49658fc93da42b5fa566025a97ec85316d4b9df6c74",
     ),
     "smoke/rl.rl": ("smoke", "749b16a8b53c880a97abe516187eb2328f8c9577c198fe2408cabe7ca0006855"),
 }
@@ -76,11 +93,34 @@ DERIVED = {
     "recipes.rft": [{"rft": {"sft": {"like": "sft.sft", "split": "own"}}}],
 }
 SMOKED = Profile.model_validate({"resources": [{"on": {"kind": "grpo"}, "smoke": True}]})
+_SIDES = {"rl": {"like": "rl.rl"}, "sft": {"like": "sft.sft", "args": {"learning_rate": None}}}
+PAIRED = {
+    "recipes.avg": [{"avg": {"parallel": {"max_steps": 30, "sync_every": 3, "keep": [6], **_SIDES}}}],
+    "recipes.sum": [{"sum": {"combined": {"max_steps": 30, "weights": [1.0, 0.1], **_SIDES}}}],
+    "recipes.turn": [{"turn": {"interleave": {"rounds": 5, "rl_steps": 2, "sft_steps": 4, **_SIDES}}}],
+}
+OTHERS = {
+    "recipes.loo": [
+        {"loo": {"rloo": {"task": "sums", "num_generations": 8, "prompts_per_rollout": 8, "rollouts": 40}}}
+    ],
+    "recipes.kto": [{"kto": {"kto": {"task": "sums", "batch_size": 8, "max_steps": 20, "unpair": True}}}],
+}
 COMMAND = {"recipes.scaled": [{"scale": {"command": {"run": "python scale.py", "files": ["scale.py"]}}}]}
+TRAINER = {
+    "trunks.own": {
+        "command": {"run": "python train.py", "tokens": 1_000_000, "tokens_per_step": 1000},
+        "checkpoints": [400],
+    }
+}
+MEASURED = {
+    "evaluations.harness": {"lm_eval": {"tasks": ["piqa", "hellaswag"], "limit": 100, "num_fewshot": 0}},
+    "evaluations.leaks": {"contamination": {"task": "sums"}},
+}
 
 
 def test_literal_identities() -> None:
-    plan = plan_with(COMMAND | SELECT | DPO | FETCH | DERIVED, profile=SMOKED)
+    changes = MEASURED | COMMAND | SELECT | DPO | FETCH | DERIVED | PAIRED | OTHERS | TRAINER
+    plan = plan_with(changes, profile=SMOKED)
     jobs = {job_id: plan.job(job_id) for job_id in PINNED}
     found = {job_id: (job.kind, job.identity) for job_id, job in jobs.items()}
     assert {kind for kind, _ in found.values()} == set(FIELDS), "one job of every kind"
@@ -94,7 +134,7 @@ def test_a_field_added_at_its_default_changes_nothing(monkeypatch: pytest.Monkey
     before = artifacts(plan_of())
     grown = {
         kind: replace(table, fields={**table.fields, "added_later": default})
-        for (kind, table), default in zip(FIELDS.items(), [0, None, "", False, ()] * 4, strict=False)
+        for (kind, table), default in zip(FIELDS.items(), [0, None, "", False, ()] * 6, strict=False)
     }
     monkeypatch.setattr(identity, "FIELDS", grown)
     assert len(grown) == len(FIELDS)

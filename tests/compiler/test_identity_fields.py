@@ -35,6 +35,24 @@ _LORA = {
 }
 _JUDGED = {"verifier": _NUMERIC, "max_unverifiable": 0.05}
 _EITHER = {"method": "linear", "weights": [1.0], "metric": "pass@1", "mode": "max"}  # of merge or of select
+_SIDES: Mapping[str, Any] = {
+    "rl": {
+        "prompt": "{question}",
+        "stop": ["\n"],
+        "verifier": _NUMERIC,
+        "rewards": {"correct": 1.0, "format": 0.0},
+        "num_generations": 8,
+        "prompts_per_rollout": 8,
+        "args": resolve_args("grpo", {}),
+    },
+    "sft": {
+        "prompt": "{question}",
+        "demonstrations": "first",
+        "batch_size": 16,
+        "args": resolve_args("sft", {}),
+    },
+}
+_PAIR: Mapping[str, Any] = {**_SIDES, "seed": 1}
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "tokenizer": {
         "algorithm": "bpe",
@@ -91,6 +109,25 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "args": resolve_args("grpo", {}),
         "seed": 1,
     },
+    "rloo": {
+        "prompt": "{question}",
+        "stop": ["\n"],
+        "verifier": _NUMERIC,
+        "rewards": {"correct": 1.0, "format": 0.0},
+        "num_generations": 8,
+        "prompts_per_rollout": 8,
+        "updates_per_rollout": 2,
+        "rollouts": 40,
+        "args": resolve_args("rloo", {}),
+        "seed": 1,
+    },
+    "kto": {
+        "prompt": "{question}",
+        "batch_size": 16,
+        "max_steps": 60,
+        "args": resolve_args("kto", {}),
+        "seed": 1,
+    },
     "dpo": {
         "prompt": "{question}",
         "batch_size": 16,
@@ -99,10 +136,22 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "lora": _LORA,
         "seed": 1,
     },
+    "parallel": {"max_steps": 60, "weights": [0.5, 0.5], "sync_every": 3, **_PAIR},
+    "combined": {"max_steps": 60, "weights": [1.0, 0.1], **_PAIR},
+    "interleave": {"rounds": 20, "rl_steps": 1, "sft_steps": 4, **_PAIR},
     "merge": {"method": "linear", "weights": [0.5, 0.5]},
     "select": {"metric": "pass@1", "mode": "max"},
     "fetch": {"hub": {"repo": "org/model", "revision": "main", "commit": "abc", "files": []}},
     "command": {"run": "true", "files": [_FILE], "leaves": "model", "seed": 1},
+    "trainer": {
+        "run": "true",
+        "files": [_FILE],
+        "leaves": "step{step}",
+        "convert": "cp",
+        "tokens_per_step": 4096,
+        "total_steps": 100,
+        "seed": 1,
+    },
     "sample": {
         "prompt": "{question}",
         "stop": ["\n"],
@@ -118,12 +167,28 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
     "score": {"verifier": _NUMERIC, "k": [1, 4], "num_samples": 16, "max_unverifiable": 0.05},
     "bits_per_byte": {"source": _JSONL, "text": "question", "sequence_length": 64, "limit_bytes": 1000},
+    "lm_eval": {
+        "harness": "0.4.13",
+        "tasks": ["hellaswag", "own"],
+        "mean": ["hellaswag/acc_norm", "own/acc"],
+        "limit": 10,
+        "num_fewshot": 4,
+        "seed": 1,
+        "files": [_FILE],
+    },
+    "contamination": {"source": _JSONL, "fields": ["question"], "limit": 10, "ngram": 13},
     "smoke": {"of": "merge", "config": _EITHER, "shape": {"hub": "org/model"}, "gpus": 1, "judged": _JUDGED},
 }
 _OTHER_FILE = {**_FILE, "sha256": "bb"}
 _OTHER_JSONL = {**_JSONL, "files": [_OTHER_FILE]}
 _PYTHON = {"kind": "python", "target": "checks:numeric", "code": "cc"}
 OTHER: Mapping[str, Any] = {
+    "rl": {**_SIDES["rl"], "args": resolve_args("grpo", {"beta": 0.1})},
+    "sft": {**_SIDES["sft"], "args": resolve_args("sft", {"learning_rate": 3e-3})},
+    "sync_every": 4,
+    "rounds": 21,
+    "rl_steps": 2,
+    "sft_steps": 5,
     "algorithm": "path",
     "vocab_size": 513,
     "split_digits": False,
@@ -155,7 +220,15 @@ OTHER: Mapping[str, Any] = {
     "prompts_per_rollout": 16,
     "updates_per_rollout": 1,
     "rollouts": 41,
+    "convert": "mv",
+    "tokens_per_step": 8192,
+    "total_steps": 200,
     "method": "slerp",
+    "t": 0.5,
+    "density": [0.2, 0.2],
+    "normalize": True,
+    "engine": "vllm",
+    "unpair": True,
     "metric": "pass@4",
     "lora": {**_LORA, "r": 16},
     "hub": {"repo": "org/model", "revision": "main", "commit": "def", "files": []},
@@ -173,11 +246,17 @@ OTHER: Mapping[str, Any] = {
     "temperature": 0.9,
     "top_p": 1.0,
     "max_new_tokens": 33,
+    "chat_template": True,
     "k": [1, 8],
     "num_samples": 32,
     "max_unverifiable": 0.1,
     "verifier_timeout": 90,
     "limit_bytes": 1001,
+    "harness": "0.4.14",
+    "tasks": ["hellaswag"],
+    "mean": ["hellaswag/acc_norm"],
+    "fields": ["question", "answer"],
+    "ngram": 8,
     "of": "select",
     "config": {**_EITHER, "method": "slerp"},
     "shape": {"hub": "org/other"},
@@ -192,7 +271,7 @@ def test_a_default_written_out_is_the_default(kind: str) -> None:
     config = CONFIGS[kind]
     defaults = {name: default for name, default in FIELDS[kind].fields.items() if default is not ALWAYS}
     bare = {name: value for name, value in config.items() if name not in defaults}
-    horizon = {"sft": {"max_steps": 60}, "grpo": {"rollouts": 40}}.get(kind, {})
+    horizon = {name: config[name] for name in ("max_steps", "rollouts", "rounds") if name in config}
     written = {**bare, **{name: list(d) if d == () else d for name, d in defaults.items()}, **horizon}
     assert job_identity(kind, {**bare, **horizon}, {}) == job_identity(kind, written, {})
 
@@ -261,8 +340,8 @@ def test_stages_share_what_does_not_depend_on_their_length(
 def test_an_unknown_kind_or_a_missing_field_is_an_error() -> None:
     with pytest.raises(KeyError):
         identity_fields("distill", {})
-    with pytest.raises(KeyError, match="weights"):
-        identity_fields("merge", {"method": "linear"})
+    with pytest.raises(KeyError, match="method"):
+        identity_fields("merge", {"weights": [0.5, 0.5]})
 
 
 # --- learning rates and kept steps

@@ -172,3 +172,19 @@ def test_a_data_set_on_the_hub(finished: Project, tmp_path: Path) -> None:
         assert "lab/sums at `refs/convert/parquet` has no main/test/*.parquet; it has main/train" in " ".join(
             (said.err + said.out).split()
         )
+
+
+def test_a_tokenizer_on_the_hub_is_fetched_without_its_model(
+    finished: Project, hub: FakeHub, tmp_path: Path
+) -> None:
+    project = reached(finished.copy(tmp_path / "mini"), hub)
+    made = finished.artifact(finished.plan.job("mini/tokenizer").artifact)
+    hub.push("lab/words", finished.artifact(finished.plan.job("mini/30/sft/r0/sft").artifact) / "model")
+    project.edit("tokenizer: {bpe: {vocab_size: 290}}", "tokenizer: {hub: lab/words}")
+    assert "locked lab/words@main#tokenizer" in project.ok("compile")
+    for name in ("mini/tokenizer.fetch", "mini/tokenizer"):
+        done = project.run(*project.script(project.plan.job(name)))
+        assert done.code == 0, done
+    taken = project.artifact(project.plan.job("mini/tokenizer").artifact)
+    assert (taken / "tokenizer.json").read_bytes() == (made / "tokenizer.json").read_bytes()
+    assert not [request for request in hub.asked if request.startswith("GET") and "safetensors" in request]

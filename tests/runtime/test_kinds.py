@@ -13,16 +13,18 @@ from exc.compiler.identity import FIELDS
 from exc.runtime import adopt_checks, card, card_words, execution, preload
 from exc.runtime.gc_items import KEPT_KINDS
 from exc.runtime.stages import STAGES
+from exc.spec.paired import PAIRED_KINDS
 from exc.spec.profiles import SMOKED, Kind
 
 KINDS = frozenset(get_args(Kind))
 MODELS = {kind for kind, leaves in LEAVES.items() if leaves.startswith("model/")}
 # Those that a list leaves out, so that a kind is in neither only while nobody has thought of it.
-LIGHT = {"rows", "derive", "rate", "select", "fetch", "command", "score"}
+LIGHT = {"rows", "derive", "rate", "select", "fetch", "command", "trainer", "score", "contamination"}
 WITHOUT_GPU = LIGHT | {"tokenizer", "tokens", "merge"}
-NOT_ADOPTED = {"tokenizer", "tokens", "rows", "derive", "rate", "select", "smoke"}
-MADE_AGAIN = {"tokenizer", "tokens", "rows", "derive", "rate", "smoke"}  # of what gc removes; models aside
-NOT_TRIED = KINDS - {"pretrain", "sft", "grpo", "dpo", "sample"}
+NOT_ADOPTED = {"tokenizer", "tokens", "rows", "derive", "rate", "select", "smoke", "contamination"}
+# Of what gc removes; models aside.
+MADE_AGAIN = {"tokenizer", "tokens", "rows", "derive", "rate", "smoke", "contamination"}
+NOT_TRIED = KINDS - {"pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS, "sample"}
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,69 @@ def test_null_stays_where_a_field_takes_it() -> None:
         ("max_length", False),
         ("weight_decay", True),
     ]
+
+
+# --- sides of a stage
+
+RL = """
+  rl:
+    - rl:
+        grpo: {task: arith, num_generations: 4, prompts_per_rollout: 4, updates_per_rollout: 2, rollouts: 10,
+               keep: [5], loss: dr-grpo, args: {beta: 0.1, learning_rate: 1.0e-5}}
+"""
+
+
+def side(result: LoadResult, recipe: str, name: str) -> Any:
+    return getattr(stage(result, recipe).parallel, name)
+
+
+def test_a_side_is_a_copy_of_a_stage_without_its_length() -> None:
+    result = load(
+        RL + "  it:\n    - x: {parallel: {max_steps: 4, "
+        "rl: {like: rl.rl, updates_per_rollout: 1, args: {beta: 0.0}}, "
+        "sft: {like: sft.sft, args: {weight_decay: null}}}}\n"
+    )
+    rl, sft = side(result, "it", "rl"), side(result, "it", "sft")
+    assert (rl.num_generations, rl.loss, rl.args) == (4, "dr-grpo", {"beta": 0.0, "learning_rate": 1e-5})
+    assert sft.args == {"learning_rate": 1e-4, "lr_scheduler_kwargs": {"a": 1, "b": 2}}
+    path = ("recipes", "it", 0, "parallel")
+    assert [(found.path, found.before, found.after) for found in result.overrides] == [
+        ((*path, "rl", "updates_per_rollout"), 2, 1),
+        ((*path, "rl", "args", "beta"), 0.1, 0.0),
+        ((*path, "sft", "args", "weight_decay"), 0.1, None),
+    ]
+
+
+SIDES = "rl: {like: rl.rl, updates_per_rollout: 1}, sft: {like: sft.sft}"
+
+
+def test_a_stage_with_two_sides_is_copied_side_by_side() -> None:
+    result = load(
+        f"{RL}  it:\n    - x: {{parallel: {{max_steps: 4, sync_every: 2, keep: [2], {SIDES}}}}}\n"
+        "  other:\n    - x: {parallel: {like: it.x, sft: {args: {learning_rate: 1.0e-7}}}}\n"
+    )
+    one, other = stage(result, "it").parallel, stage(result, "other").parallel
+    assert (other.max_steps, other.sync_every, other.keep) == (4, 2, None)
+    assert other.rl == one.rl
+    assert other.sft == one.sft.model_copy(update={"args": {**one.sft.args, "learning_rate": 1e-7}})
+
+
+def test_a_side_that_copies_another_stage_has_nothing_of_the_one_before() -> None:
+    result = load(
+        f"{RL}  plain:\n"
+        "    - rl: {grpo: {task: arith, num_generations: 2, prompts_per_rollout: 8, rollouts: 3}}\n"
+        f"  it:\n    - x: {{parallel: {{max_steps: 4, {SIDES}}}}}\n"
+        "  other:\n    - x: {parallel: {like: it.x, rl: {like: plain.rl}}}\n"
+    )
+    rl = side(result, "other", "rl")
+    assert (rl.num_generations, rl.loss, rl.args) == (2, None, {})
+    assert side(result, "other", "sft") == side(result, "it", "sft")
+
+
+def test_cells_are_copied_into_sides() -> None:
+    result = load(
+        RL + "  it:\n    matrix: {lr: [1.0e-7, 1.0e-6]}\n    stages:\n      - x: {parallel: {max_steps: 4, "
+        "rl: {like: rl.rl, updates_per_rollout: 1}, sft: {like: sft.sft, args: {learning_rate: $lr}}}}\n"
+    )
+    rates = [side(result, f"it[lr={rate}]", "sft").args["learning_rate"] for rate in ("1e-07", "1e-06")]
+    assert rates == [1e-7, 1e-6]

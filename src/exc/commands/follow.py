@@ -153,6 +153,9 @@ def _tell(done: Cancelled, plan: Plan, folder: Path, store: Store) -> None:
         print(f"kept {job_id}: {reader} needs it")
     if len(done.spared) > _MOST_NAMED:
         print(f"and {len(done.spared) - _MOST_NAMED} more that others need")
+    _list("taken out of SLURM's queue", done.taken.refs, "element")
+    if done.taken.problem:
+        print(f"the scheduler does not answer ({done.taken.problem}): they find the request when they start")
     if done.anything:
         for one in submitters(store, plan.experiment):
             print(f"{one.text()} and has been told")
@@ -160,9 +163,9 @@ def _tell(done: Cancelled, plan: Plan, folder: Path, store: Store) -> None:
         print(f"to go on, with all that was cancelled: {plan_command('submit', folder)}")
 
 
-def _list(what: str, names: Sequence[str]) -> None:
+def _list(what: str, names: Sequence[str], noun: str = "job") -> None:
     if names:
-        print(f"{what}, {plural(len(names), 'job')}: {listed(names, _MOST_NAMED)}")
+        print(f"{what}, {plural(len(names), noun)}: {listed(names, _MOST_NAMED)}")
 
 
 def _open(args: argparse.Namespace) -> tuple[Plan, Path, Store]:

@@ -105,10 +105,23 @@ def results(args: argparse.Namespace) -> int:
     else:
         console = Output()
         for name, evaluation in plan.report["evaluations"].items():
+            if evaluation["kind"] == "contamination":
+                continue
             console.print(results_table(rows, name, evaluation["metrics"]))
             console.print()
+        for line in _sought(plan, folder):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         console.print("every metric, with job and artifact: exc results --csv", style="dim", highlight=False)
     return 0
+
+
+def _sought(plan: Plan, folder: Path) -> list[str]:
+    """Problems that stand in training data, if the plan looks for them."""
+    if not plan.report.get("contamination"):
+        return []
+    from exc.runtime.report.contamination import found_lines
+
+    return list(found_lines(plan, find_store(plan, folder)))
 
 
 def report(args: argparse.Namespace) -> int:

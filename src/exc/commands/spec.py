@@ -75,7 +75,7 @@ def lock_missing(spec: Path) -> list[str]:
 
 def lock(args: argparse.Namespace) -> int:
     """Resolve the spec's names on the hub, and say what they are."""
-    from exc.lock import LockError, Unreachable
+    from exc.lock import LockError, Unreachable, read_refs
     from exc.locking import named, update_lock
 
     spec = Path(args.spec)
@@ -91,7 +91,8 @@ def lock(args: argparse.Namespace) -> int:
     except Unreachable as error:
         return fail(f"the hub cannot be reached: {error}", 3)
     show_diagnostics(found)
-    print("\n".join(said) or f"exc.lock: nothing to resolve, {len(list(named(loaded.draft)))} locked")
+    refs = read_refs(spec.parent)
+    print("\n".join(said) or f"exc.lock: nothing to resolve, {len(list(named(loaded.draft, refs)))} locked")
     return 1 if loaded.diagnostics.has_errors else 0
 
 

@@ -11,8 +11,9 @@ from exc.compiler.diff import FieldChange, PlanDiff, diff_plans, shown
 from exc.compiler.plan import PLAN_FILE, Job, Plan
 from exc.pipeline import compile_spec, edited_scripts
 from exc.runtime.wording import compile_command, here
-from exc.spec.experiment import Experiment, PassAtK
-from exc.spec.recipes import Dpo, Grpo, Sft
+from exc.spec.experiment import Experiment
+from exc.spec.paired import PAIRED_KINDS, SIDES
+from exc.spec.recipes import sides
 from exc.spec.words import plural
 
 MOST = 8  # lines of difference before "and N more"
@@ -93,17 +94,19 @@ def where(experiment: Experiment | None, job: Job, change: FieldChange) -> str:
     if change.field in ("seed", "fewshot_seed") and not _pins_a_seed(experiment, job):
         return experiment.where("seed")
     field = tuple(part.partition("[")[0] for part in change.field.split("."))
-    task = _task(experiment, path) if field[0] in _OF_A_TASK else None
+    of_side = field[0] in SIDES and job.kind in PAIRED_KINDS
+    within = field[1:] if of_side else field
+    task = _task(experiment, path, field[:1] if of_side else ()) if within[0] in _OF_A_TASK else None
     if task is not None:
-        return experiment.where("tasks", task, *field)
+        return experiment.where("tasks", task, *within)
     return experiment.where(*path, *_SPELLED.get(change.field, field))
 
 
 def _pins_a_seed(experiment: Experiment, job: Job) -> bool:
     """Whether a job's seed may stand in the spec, and does not follow from that of the experiment."""
     spec = experiment.spec
-    trunk = spec.trunks.get(job.id.partition("/")[0]) if job.kind == "pretrain" else None
-    own = trunk.pretrain.seed if trunk and trunk.pretrain else None
+    trunk = spec.trunks.get(job.id.partition("/")[0]) if job.kind in ("pretrain", "trainer") else None
+    own = trunk.run.seed if trunk and trunk.run else None
     return any(entry.seeds for entry in spec.replicates) or own is not None
 
 
@@ -117,14 +120,17 @@ _SPELLED = {
 }
 
 
-def _task(experiment: Experiment, path: tuple[str | int, ...]) -> str | None:
-    """The task of the stage or evaluation at `path`."""
+def _task(experiment: Experiment, path: tuple[str | int, ...], side: tuple[str, ...] = ()) -> str | None:
+    """The task of the stage, of a side of it, or of the evaluation at `path`."""
     spec, name = experiment.spec, str(path[1])
     if path[0] == "data":
         samples = spec.data[name].samples
         return samples.task if samples is not None else None
-    body = spec.recipes[name][int(path[2])].body if path[0] == "recipes" else spec.evaluations[name].pass_at_k
-    return body.task if isinstance(body, Sft | Grpo | Dpo | PassAtK) else None
+    if path[0] == "recipes":
+        read = sides(spec.recipes[name][int(path[2])].body).get(side)
+        return read.task if read is not None else None
+    body = spec.evaluations[name].pass_at_k
+    return body.task if body is not None else None
 
 
 def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
@@ -144,8 +150,10 @@ def _path(experiment: Experiment, job: Job) -> tuple[str | int, ...] | None:
         evaluation = next((name for name in spec.evaluations if of.endswith(f".{name}")), None)
         if evaluation is not None:
             return ("evaluations", evaluation, spec.evaluations[evaluation].kind)
-    if job.kind == "pretrain":
-        return ("trunks", parts[0], "pretrain")
+    if job.kind == "contamination":
+        return ("evaluations", parts[1], job.kind)
+    if job.kind in ("pretrain", "trainer"):
+        return ("trunks", parts[0], "pretrain" if job.kind == "pretrain" else "command")
     return None
 
 

@@ -106,7 +106,8 @@ class Study:
         **more: Any,
     ) -> Job:
         """Plan the job of a cell, which needs `needs`, and the cell."""
-        kind = "score" if self.evaluations[evaluation]["kind"] == "pass_at_k" else "bits_per_byte"
+        measured = self.evaluations[evaluation]["kind"]
+        kind = "score" if measured == "pass_at_k" else measured
         job = self.job(
             f"{model.id}.{evaluation}.{kind}", kind, ("samples:0" if kind == "score" else "model", needs.id)
         )
@@ -138,6 +139,9 @@ class Study:
                 "num_correct": int(correct),
                 "num_parsed": NUM_SAMPLES,
                 "distinct_answers": 3,
+                "entropy": 0.5 + index / 1000,
+                "majority": int(correct) / NUM_SAMPLES,
+                "majority_at": {"8": int(correct) / NUM_SAMPLES},
             }
             for index, correct in enumerate(drawn)
         ]

@@ -10,6 +10,7 @@ import pytest
 
 from exc.runtime.report import write_report
 from tests.runtime.report.browser import BROWSER, Browser
+from tests.runtime.report.paper_study import paper_study
 from tests.runtime.report.study import Study, matrix_study
 
 pytestmark = [
@@ -276,3 +277,128 @@ def test_variants_of_a_recipe_are_one_group(browser: Browser, tmp_path: Path) ->
     assert browser.run(shown.replace("FIGURE", "panels-arithmetic-tiny")) == 3 * 2  # base: bands and lines
     assert browser.complaints == []
     assert browser.requests == [page.as_uri()]
+
+
+@pytest.fixture(scope="module")
+def paper_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = paper_study(tmp_path_factory.mktemp("paper"), steps=(300, 1200), num_problems=40)
+    return write_report(study.plan(), study.root / "store", study.root / "report")
+
+
+@pytest.fixture
+def paper(browser: Browser, paper_page: Path) -> Iterator[Browser]:
+    browser.system_theme("light")
+    browser.events.clear()
+    browser.open(paper_page.as_uri())
+    yield browser
+    assert browser.complaints == []
+    assert browser.requests == [paper_page.as_uri()]
+
+
+# Where a mark stands, as a value of the axis that the ticks beside it show: a line through two of them.
+_VALUE_AT = """(() => {
+  const svg = document.querySelectorAll('#figure-FIGURE .panel svg')[0];
+  const ticks = [...svg.querySelectorAll('GROUP text')];
+  const at = (t) => ({place: +t.getAttribute('PLACE') - SHIFT, value: +t.textContent.replace('\u2212', '-')});
+  const [a, b] = [at(ticks[0]), at(ticks[ticks.length - 1])];
+  const mark = svg.querySelector('use[data-r="ROW"]');
+  return a.value + (b.value - a.value) * (+mark.getAttribute('PLACE') - a.place) / (b.place - a.place);
+})()"""
+
+
+def value_at(tab: Browser, figure: str, row: int, *, up: bool = True) -> float:
+    script = _VALUE_AT.replace("FIGURE", figure).replace("ROW", str(row))
+    for name, text in (
+        ("GROUP", ".up" if up else ".across"),
+        ("PLACE", "y" if up else "x"),
+        ("SHIFT", "4" if up else "0"),
+    ):
+        script = script.replace(name, text)
+    return float(tab.run(script))
+
+
+def shown_value(tab: Browser, figure: str, row: int, column: int = 0) -> float:
+    """What the table under a figure says of a point."""
+    cells = (
+        f"document.querySelectorAll('#figure-{figure} table.data tbody tr')[{row}].querySelectorAll('td b')"
+    )
+    return float(str(tab.run(f"{cells}[{column}].textContent")).replace("\u2212", "-").replace("+", ""))
+
+
+def ticks(tab: Browser, figure: str, group: str = ".up") -> list[str]:
+    svg = f"document.querySelectorAll('#figure-{figure} .panel svg')[0]"
+    return list(tab.run(f"[...{svg}.querySelectorAll('{group} text')].map((t) => t.textContent)"))
+
+
+def test_axes_are_drawn_anew_for_what_is_left(tab: Browser) -> None:
+    figure, left = "panels-arithmetic-tiny", "base"
+    marks = f"document.querySelectorAll('#figure-{figure} .panel svg use')"
+    places = f"[...{marks}].flatMap((use) => [use.x.baseVal.value, use.y.baseVal.value])"
+    first = tab.run(places)
+    before = ticks(tab, figure)
+    assert value_at(tab, figure, 0) == pytest.approx(shown_value(tab, figure, 0), abs=0.2)
+    for name in ("rl", "sft", "sft-rl"):
+        tab.run(f"{entry(name, figure)}.click()")
+    after = ticks(tab, figure)
+    assert float(after[-1]) < float(before[-1])
+    assert float(after[0]) == 0  # shares start at zero, whatever is shown
+    assert value_at(tab, figure, 0) == pytest.approx(shown_value(tab, figure, 0), abs=0.1)
+    assert drawn(tab, left, figure)
+    tab.run("document.getElementById('show-all').click()")
+    assert ticks(tab, figure) == before
+    assert tab.run(places) == pytest.approx(first, abs=0.11)
+    assert value_at(tab, figure, 0) == pytest.approx(shown_value(tab, figure, 0), abs=0.2)
+
+
+def test_a_cloud_takes_the_room_that_is_left_both_ways(paper: Browser) -> None:
+    figure = "tradeoff-test-general-1B-50B"
+    before = ticks(paper, figure, ".across")
+    names = paper.run(
+        f"[...document.querySelectorAll('#figure-{figure} .own .entry')].map((e) => e.dataset.name)"
+    )
+    for name in names:
+        if name not in ("base", "sft"):
+            paper.run(f"{entry(name, figure)}.click()")
+    assert ticks(paper, figure, ".across") != before
+    row = paper.run(
+        f"[...document.querySelectorAll('#figure-{figure} table.data tbody tr')].findIndex((r) =>"
+        " r.cells[0].textContent === 'sft')"
+    )
+    for column, up in ((0, False), (1, True)):
+        shown = shown_value(paper, figure, row, column)
+        assert value_at(paper, figure, row, up=up) == pytest.approx(shown, abs=0.1)
+
+
+def test_every_mark_of_every_figure_tells_its_numbers(paper: Browser) -> None:
+    """Arrow keys lead to the first marks of each panel; the tooltip has a number for each column it names."""
+    panels = paper.run("document.querySelectorAll('.panel svg').length")
+    assert panels > 40
+    for number in range(0, panels, 3):
+        paper.run(f"document.querySelectorAll('.panel svg')[{number}].focus()")
+        paper.press("ArrowRight")
+        said = tip(paper)
+        assert "n = " in said, number
+        assert "undefined" not in said
+        assert any(letter.isdigit() for letter in said.split("n = ")[0].split("tokens")[-1]), said
+        paper.press("Escape")
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_figures_fit_and_no_words_lie_over_each_other(
+    browser: Browser, paper_page: Path, width: int, theme: str
+) -> None:
+    browser.system_theme(theme)
+    browser.events.clear()
+    browser.open(paper_page.as_uri(), width)
+    assert browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    crossing = browser.run(
+        """[...document.querySelectorAll('.panel svg')].flatMap((svg) => {
+          const boxes = [...svg.querySelectorAll('.across text')].map((t) => t.getBoundingClientRect());
+          const over = (a, b) => a.left < b.right && b.left < a.right;
+          const pairs = boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => over(a, b)));
+          return pairs.length ? [svg.closest('figure').id] : [];
+        })"""
+    )
+    assert crossing == []
+    assert browser.complaints == []

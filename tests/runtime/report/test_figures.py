@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import exc.runtime.report
 from exc.runtime.report import drawings, write_report
-from exc.runtime.report.axes import Axis, round_ticks, tick_texts, token_axis, token_ticks
+from exc.runtime.report.axes import Axis, log_ticks, place_axis, place_ticks, round_ticks, tick_texts
 from exc.runtime.report.drawings import drawings_of
+from exc.runtime.report.panels import TOKENS, Across
 from exc.runtime.report.results import Results, analyse
 from exc.runtime.report.selections import requests_of, select
 from exc.runtime.report.style import DARK, LIGHT, looks
@@ -129,7 +130,8 @@ def test_a_figure_says_what_it_lacks_where_its_cells_are_measured(variants: Stud
     cells = [cell for cell in variants_plan.report["cells"] if cell["evaluation"] == "arithmetic"]
     report = {**variants_plan.report, "cells": cells, "figures": ["general"]}
     _, notes = drawings_of(analyse(replace(variants_plan, report=report), variants.store))
-    assert notes == ["the figure `general` has nothing to draw: it needs an evaluation of bits per byte"]
+    needs = "it needs an evaluation of bits per byte or of lm_eval"
+    assert notes == [f"the figure `general` has nothing to draw: {needs}"]
     assert drawings._NEEDS.keys() == drawings.FIGURES.keys()
 
 
@@ -229,17 +231,34 @@ def test_ticks_are_round_few_and_within(low: float, span: float) -> None:
 @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=30, unique=True))
 def test_checkpoints_stand_in_order_within_the_axis(tokens: list[int]) -> None:
     tokens = sorted(tokens)
-    axis = token_axis(tokens, 50, 450)
+    axis = place_axis(TOKENS, tokens, 50, 450, beside=False)
     places = [axis.place(value) for value in tokens]
     assert places == sorted(places)
     assert all(50 <= place <= 450 for place in places)
-    ticks = token_ticks(tokens, 0.2)
+    ticks = [value for value, _ in place_ticks(TOKENS, axis, tokens, 0.2)]
     assert ticks[-1] == tokens[-1]
     assert set(ticks) <= set(map(float, tokens))
     assert len(ticks) <= 6
 
 
 def test_the_first_checkpoint_may_have_seen_no_token() -> None:
-    axis = token_axis([0, 100], 0, 110)
+    axis = place_axis(TOKENS, [0, 100], 0, 110, beside=False)
     assert 0 < axis.place(0) < axis.place(100) < 110
     assert Axis(0, 10, 100, 0).place(2.5) == 75
+
+
+def test_names_leave_each_other_room_and_words_come_before_numbers() -> None:
+    names = ((-20.0, "Pretrain"), (0.0, "sft"), (5.0, "5"), (100.0, "100"), (102.0, "102"))
+    across = Across("step", "names", names=names)
+    xs = [place for place, _ in names]
+    axis = place_axis(across, xs, 0, 300, beside=False)
+    assert [text for _, text in place_ticks(across, axis, xs, 0.1)] == ["Pretrain", "sft", "102"]
+    assert [text for _, text in place_ticks(across, axis, xs, 0.001)] == [text for _, text in names]
+
+
+@given(st.floats(1e-3, 1e12), st.floats(1.05, 1e6))
+def test_logarithmic_ticks_are_few_and_within(low: float, ratio: float) -> None:
+    ticks = log_ticks(low, low * ratio)
+    assert ticks == sorted(ticks)
+    assert len(ticks) <= 8
+    assert all(low <= tick <= low * ratio for tick in ticks)

@@ -80,7 +80,10 @@ def test_every_number_leads_to_its_artifact(study: Study, page: Path, read: Read
 
 def test_files_beside_the_page_are_there(page: Path, read: Reader) -> None:
     names = [href for href in read.values("href") if href.startswith(("figures/", "tables/", "results"))]
-    assert {Path(name).suffix for name in names} == {".svg", ".png", ".pdf", ".csv", ".json"}
+    assert {Path(name).suffix for name in names} == {
+        *(".svg", ".png", ".pdf", ".csv", ".json"),
+        *(".md", ".tex"),
+    }
     assert all((page.parent / name).stat().st_size > 0 for name in names)
 
 
@@ -189,7 +192,7 @@ def test_an_empty_store_gives_a_page_of_reasons(tmp_path: Path) -> None:
 
 def test_a_figure_this_version_does_not_draw_is_told(tmp_path: Path) -> None:
     study = whole_study(tmp_path, steps=(300,))
-    study.report["figures"] = [{"predictor": {"x": "a", "y": "b"}}]
+    study.report["figures"] = [{"figure": "losses", "on": {}}]
     page = write_report(study.plan(), tmp_path / "store", tmp_path / "report")
     text = Reader(page.read_text(encoding="utf-8")).text
-    assert "the figure `predictor` is asked for, which this version does not draw" in text
+    assert "the figure `losses` is asked for, which this version does not draw" in text

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from exc.runtime.report.statistics import FLAT_SHARE, Bootstrap, Sample, Verdict, pass_at_k, verdict
+from exc.runtime.report.ranks import spearman
+from exc.runtime.report.statistics import (
+    FLAT_SHARE,
+    Bootstrap,
+    Estimate,
+    Recorded,
+    Sample,
+    Verdict,
+    pass_at_k,
+    verdict,
+)
 from tests.runtime.report.study import Floats, base_chances, expand, sharpen
 
 NUM_SAMPLES = 32
@@ -45,6 +55,12 @@ def covered(num_trials: int, trial: Callable[[int], bool]) -> float:
     return sum(trial(seed) for seed in range(num_trials)) / num_trials
 
 
+def holds(found: Estimate, truth: float) -> bool:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low <= truth <= found.high
+
+
 @pytest.mark.parametrize("k", [1, 8])
 def test_the_interval_of_a_difference_covers_its_truth(k: int) -> None:
     """Problems are drawn from a population each time, and samples from each problem."""
@@ -59,28 +75,95 @@ def test_the_interval_of_a_difference_covers_its_truth(k: int) -> None:
         rng = np.random.default_rng(seed)
         chances = rng.choice(population, 150)
         a, b = (shares(c, k, rng) for c in (sharpen(chances), chances))
-        found = Bootstrap(seed, 400).difference(sample("a", a), sample("b", b), "e")
-        assert found.low is not None
-        assert found.high is not None
-        return found.low <= truth <= found.high
+        return holds(Bootstrap(seed, 400).difference(sample("a", a), sample("b", b), "e"), truth)
 
     assert 0.92 <= covered(400, trial) <= 0.975
 
 
-def test_the_interval_covers_the_spread_of_replicates() -> None:
-    """Eight replicates whose own level varies more than the choice of problems does."""
+@pytest.mark.parametrize("num", [2, 3, 8])
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+def test_the_interval_covers_the_spread_of_replicates(num: int, spread: float) -> None:
+    """Replicates whose own level varies not at all, or more than the choice of problems does."""
 
     def trial(seed: int) -> bool:
         rng = np.random.default_rng(seed)
-        ease = rng.uniform(0.2, 0.6, 300)
-        levels = ease + 0.05 * rng.standard_normal((8, 1))
+        ease = rng.uniform(0.2, 0.6, 150)
+        levels = ease + spread * rng.standard_normal((num, 1))
         rows = rng.binomial(NUM_SAMPLES, np.clip(levels, 0, 1)) / NUM_SAMPLES
-        found = Bootstrap(seed, 400).mean(sample("a", *rows), "e")
+        return holds(Bootstrap(seed, 400).mean(sample("a", *rows), "e"), 0.4)
+
+    assert 0.92 <= covered(200, trial) <= 0.995
+
+
+def test_the_interval_of_a_difference_covers_two_spreads_of_replicates() -> None:
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        ease = rng.uniform(0.2, 0.6, 150)
+        a, b = (np.clip(ease + gain + 0.03 * rng.standard_normal((3, 1)), 0, 1) for gain in (0.1, 0.0))
+        a, b = (rng.binomial(NUM_SAMPLES, side) / NUM_SAMPLES for side in (a, b))
+        return holds(Bootstrap(seed, 400).difference(sample("a", *a), sample("b", *b), "e"), 0.1)
+
+    assert 0.93 <= covered(200, trial) <= 0.995
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_interval_of_a_mean_over_tasks_covers_its_truth(level: float) -> None:
+    """Tasks of unlike sizes with equal weight, as read from the problems of a harness."""
+    truth = np.array([0.3, 0.5, 0.8])
+
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        sizes = np.array([40, 100, 300])
+        right = np.concatenate([rng.random(n) < share for n, share in zip(sizes, truth, strict=True)])
+        weight = np.repeat(1.0 / sizes, sizes)
+        parts = Sample("a", np.arange(right.size), (right * weight)[None], weight[None])
+        return holds(Bootstrap(seed, 400, level).mean(parts, "e"), float(truth.mean()))
+
+    assert level - 0.05 <= covered(300, trial) <= level + 0.05
+
+
+def test_the_interval_of_a_recorded_number_is_that_of_its_error() -> None:
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        recorded = Recorded("a", 0.4 + 0.02 * rng.standard_normal(1), np.array([0.02]))
+        return holds(Bootstrap(seed, 400).mean(recorded, "e"), 0.4)
+
+    assert 0.92 <= covered(300, trial) <= 0.98
+    bare = Bootstrap(0).mean(Recorded("a", np.array([0.4]), np.array([0.0])), "e")
+    assert (bare.value, bare.low, bare.high, bare.num_units) == (0.4, None, None, 0)
+
+
+@pytest.mark.parametrize("num", [8, 25])
+def test_the_interval_of_a_rank_correlation_covers_its_truth(num: int) -> None:
+    pearson = 0.7
+    truth = 6 / np.pi * np.arcsin(pearson / 2)
+
+    def trial(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        x, noise = rng.standard_normal((2, num))
+        found = spearman(list(x), list(pearson * x + np.sqrt(1 - pearson**2) * noise), 0.95)
+        assert found is not None
         assert found.low is not None
         assert found.high is not None
-        return found.low <= 0.4 <= found.high
+        return bool(found.low <= truth <= found.high)
 
-    assert 0.88 <= covered(400, trial) <= 0.98
+    assert 0.92 <= covered(500, trial) <= 0.985
+
+
+def test_a_rank_correlation_is_that_of_ranks_and_says_when_there_is_none() -> None:
+    found = spearman([1, 10, 2, 2], [3, 9, 5, 4], 0.95)
+    assert found is not None
+    # Ranks 1, 4, 2.5, 2.5 and 1, 4, 3, 2.
+    assert found.value == pytest.approx(np.corrcoef([1, 4, 2.5, 2.5], [1, 4, 3, 2])[0, 1])
+    assert (found.low, found.num) == (None, 4)
+    assert spearman([1, 2], [1, 2], 0.95) is None
+    assert spearman([1, 1, 1, 1, 1], [1, 2, 3, 4, 5], 0.95) is None
+    perfect = spearman(range(6), range(6), 0.95)
+    assert perfect is not None
+    assert perfect.low is not None
+    assert perfect.value == pytest.approx(1)
+    assert perfect.high == pytest.approx(1)
+    assert 0 < perfect.low < 0.9
 
 
 def test_pairing_makes_a_difference_sharper_than_its_sides() -> None:

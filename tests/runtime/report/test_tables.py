@@ -9,6 +9,7 @@ import pytest
 
 from exc.runtime.report import formats
 from exc.runtime.report.statistics import Estimate
+from exc.runtime.report.typeset import Typeset, latex, markdown
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -76,3 +77,29 @@ def test_durations(seconds: float, text: str) -> None:
 def test_large_numbers_are_written_as_powers() -> None:
     assert formats.scientific(2.5e15) == "2.50\u202f\u00d7\u202f10\u00b9\u2075"
     assert formats.scientific(1234) == "1,234"
+
+
+@pytest.mark.parametrize("name", ["results.md", "results.tex", "contrasts.md", "contrasts.tex"])
+def test_tables_for_papers_are_as_they_were(page: Path, name: str) -> None:
+    """After a wanted change, copy what is written."""
+    kind, _, suffix = name.partition(".")
+    written = (page.parent / "tables" / f"{kind}-arithmetic.{suffix}").read_text(encoding="utf-8")
+    assert written == (GOLDEN / name).read_text(encoding="utf-8")
+    assert f'href="tables/{kind}-arithmetic.{suffix}"' in page.read_text(encoding="utf-8")
+
+
+def test_a_table_for_a_paper_says_why_a_number_is_missing(page: Path) -> None:
+    text = (page.parent / "tables" / "results-arithmetic.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if "1.84M | sft-rl" in line)
+    note = row[row.index("(") + 1]
+    assert f"\n{note}: blocked: waits for tiny/1200/sft-rl/r0/rl, which failed (out-of-memory)" in text
+
+
+def test_latex_takes_names_as_they_are() -> None:
+    names = Typeset("50% of a_b", ("a&b", "n"), 1, (("x_{1}#$\\~^", "\u22121.0 [0, 2]"),), ("\u2020 <why>",))
+    text = latex(names)
+    assert r"\caption{50\% of a\_b}" in text
+    assert r"x\_\{1\}\#\$\textbackslash{}\textasciitilde{}\textasciicircum{} & $-$1.0 [0, 2] \\" in text
+    assert r"\dag{} \textless{}why\textgreater{}" in text
+    assert r"a\&b & n \\" in text
+    assert "| a\\|b |" in markdown(Typeset("", ("a|b",), 1, (), ()))

@@ -101,6 +101,18 @@ def test_a_stop_reaches_the_whole_group(bench: Bench, make_model: ModelMaker) ->
     assert note.read_text() == "stopped\n"
 
 
+def test_a_command_that_is_told_before_its_job_is_has_not_failed(
+    bench: Bench, make_model: ModelMaker
+) -> None:
+    note = bench.folder / "note"
+    bench.should_stop = lambda: note.exists() and time.time() > note.stat().st_mtime + 0.5
+    with pytest.raises(Stopped):
+        command(bench, f"touch {note}; kill -TERM $$", make_model())
+    note.unlink()
+    with pytest.raises(JobFailed, match="was killed by SIGTERM"):
+        command(bench, "kill -TERM $$", make_model())
+
+
 def test_what_runs_on_in_the_background_is_ended(bench: Bench, make_model: ModelMaker) -> None:
     beat = bench.folder / "beat"
     command(bench, f"{COPY}; (while :; do date +%N > {beat}; sleep 0.02; done) & sleep 0.1", make_model())

@@ -105,8 +105,8 @@ def test_config_is_checked(bench: Bench, make_model: ModelMaker) -> None:
     one = make_model()
     with pytest.raises(JobFailed, match="2 parents are merged with 1 weights"):
         merge(bench, [1.0], one, one)
-    with pytest.raises(JobFailed, match="merge method `slerp` is not known"):
-        merge(bench, [0.5, 0.5], one, one, method="slerp")
+    with pytest.raises(JobFailed, match="merge method `dare` is not known; there are linear, slerp, ties"):
+        merge(bench, [0.5, 0.5], one, one, method="dare")
     bare = bench.folder / "bare"
     shutil.copytree(one, bare)
     (bare / "config.json").unlink()

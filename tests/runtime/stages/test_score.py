@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -48,20 +49,25 @@ def test_metrics_and_lines(bench: Bench) -> None:
     assert bench.metrics == {
         "pass@1": (3 / 4 + 1 / 4) / 2,
         "pass@2": (1.0 + 1 / 2) / 2,
+        "maj@2": (3 / 4 + 1 / 3) / 2,
         "maj@4": (1.0 + 1 / 3) / 2,
         "parse_rate": 7 / 8,
         "stop_rate": 0.5,
         "truncation_rate": 0.5,
         "unverifiable_rate": 0.0,
-        "distinct_answers": 2.5,
+        "distinct": 2.5,
+        "entropy": pytest.approx((math.log2(4) - 3 / 4 * math.log2(3) + math.log2(3)) / 2),
         "mean_tokens": 3.0,
     }
     scores = list(read_jsonl(folder / "scores.jsonl"))
     assert [score["parsed"] for score in scores] == ["2", "3", "2", "2", None, "4", "5", "6"]
     assert scores[2] == {"problem": 0, "sample": 2, "parsed": "2", "correct": True, "verifiable": True}
     problems = list(read_jsonl(folder / "problems.jsonl"))
-    fields = ["problem", "num_samples", "num_correct", "num_parsed", "distinct_answers", "majority"]
-    assert problems[0] == dict(zip(fields, [0, 4, 3, 4, 2, 1.0], strict=True))
+    assert problems[0] == {
+        **{"problem": 0, "num_samples": 4, "num_correct": 3, "num_parsed": 4, "distinct_answers": 2},
+        **{"entropy": pytest.approx(math.log2(4) - 3 / 4 * math.log2(3)), "majority": 1.0},
+        "majority_at": {"2": 3 / 4},
+    }
     assert bench.counts.samples == 8
 
 

@@ -35,10 +35,24 @@ def make_subjects() -> dict[str, Subject]:
             "dpo", world.dpo_config(args={"sync_ref_model": True, "ref_model_sync_steps": 3}), (4, 10)
         ),
         "dpo-lora": Subject("dpo", world.dpo_config(lora=world.LORA), (4, 10)),
+        "kto": Subject(
+            "kto", world.kto_config(args={"sync_ref_model": True, "ref_model_sync_steps": 3}), (4, 10)
+        ),
+        "kto-lora": Subject("kto", world.kto_config(lora=world.LORA), (4, 10)),
+        "rloo": Subject("rloo", world.rloo_config(stop=["e", "q"]), (3, 8)),
+        "rloo-lora": Subject("rloo", world.rloo_config(lora={**world.LORA, "lora_dropout": 0.0}), (3, 8)),
         "sft-lora": Subject("sft", world.sft_config(lora=world.LORA), (5, 12)),
         "grpo-lora": Subject(
             "grpo", world.grpo_config(lora={**world.LORA, "lora_dropout": 0.0}, args={"beta": 0.1}), (3, 8)
         ),
+        # In the middle of a window both sides have weights of their own.
+        "parallel": Subject("parallel", world.paired_config("parallel", sync_every=3), (3, 6)),
+        "parallel-full": Subject(
+            "parallel", world.paired_config("parallel", rl={"stop": ["e", "q"], "args": awkward}), (2, 6)
+        ),
+        "parallel-lora": Subject("parallel", world.paired_config("parallel", lora=world.LORA), (3, 6)),
+        "combined": Subject("combined", world.paired_config("combined"), (2, 6)),
+        "interleave": Subject("interleave", world.paired_config("interleave", rounds=6, sft_steps=2), (2, 6)),
         # Stop strings, a moving reference, adaptive entropy: what TRL alone would lose or break.
         "grpo-full": Subject(
             "grpo",

@@ -23,7 +23,11 @@ from tests.runtime.training.conftest import Subject, assert_same_results, run_st
 pytestmark = pytest.mark.slow
 
 Undisturbed = Callable[[str], tuple[Subject, Published]]
-NAMES = ("pretrain", "sft", "grpo", "grpo-full", "dpo", "dpo-lora", "sft-lora", "grpo-lora")
+NAMES = (
+    *("pretrain", "sft", "grpo", "grpo-full", "dpo", "dpo-lora", "sft-lora", "grpo-lora"),
+    *("rloo", "rloo-lora", "kto", "kto-lora"),
+    *("parallel", "parallel-full", "parallel-lora", "combined", "interleave"),
+)
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -76,7 +80,7 @@ def test_saving_at_every_step_disturbs_nothing(
     assert_same_results(subject, published, expected)
 
 
-@pytest.mark.parametrize("name", ["pretrain", "sft", "grpo-full"])
+@pytest.mark.parametrize("name", ["pretrain", "sft", "grpo-full", "parallel"])
 def test_killing_changes_nothing(
     name: str, undisturbed: Undisturbed, inputs: dict[str, Path], root: Path, tmp_path: Path
 ) -> None:
@@ -94,7 +98,9 @@ def test_killing_changes_nothing(
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("name", ["pretrain", "sft", "grpo", "grpo-full", "dpo-lora"])
+@pytest.mark.parametrize(
+    "name", ["pretrain", "sft", "grpo", "grpo-full", "dpo-lora", "parallel", "interleave"]
+)
 def test_killing_at_any_time_changes_nothing(
     name: str, undisturbed: Undisturbed, inputs: dict[str, Path], root: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from exc.compiler.smoke import num_rows, shrunk
 from exc.runtime.context import JobFailed, Stopped
+from exc.spec.paired import PAIRED_KINDS
 from tests.runtime.harness import Published, make_context
 from tests.runtime.training import world
 from tests.runtime.training.conftest import run_stage
@@ -35,11 +37,15 @@ CONFIGS: dict[str, Callable[[], dict[str, Any]]] = {
     "sft": world.sft_config,
     "dpo": world.dpo_config,
     "grpo": world.grpo_config,
+    "rloo": world.rloo_config,
+    "kto": world.kto_config,
+    **{kind: partial(world.paired_config, kind) for kind in PAIRED_KINDS},
     "sample": lambda: SAMPLE,
 }
 READS = {
     "pretrain": ("tokenizer", "tokens:big", "tokens:small"),
-    **dict.fromkeys(("sft", "dpo", "grpo", "sample"), ("tokenizer", "rows")),
+    **dict.fromkeys(("sft", "dpo", "kto", "grpo", "rloo", "sample"), ("tokenizer", "rows")),
+    **dict.fromkeys(PAIRED_KINDS, ("tokenizer", "rows:rl", "rows:sft")),
 }
 
 

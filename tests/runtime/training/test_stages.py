@@ -22,6 +22,8 @@ CONFIGS: dict[str, Callable[..., dict[str, Any]]] = {
     "pretrain": lambda **changes: world.pretrain_config(4, **changes),
     "sft": world.sft_config,
     "grpo": world.grpo_config,
+    "rloo": world.rloo_config,
+    "kto": world.kto_config,
 }
 
 
@@ -190,7 +192,9 @@ def test_a_model_that_cannot_be_is_refused(
         ("sft", {"args": {"train_sampling_strategy": "group_by_length"}}, "cannot be resumed exactly"),
         ("sft", {"micro_batch_size": 3}, "no multiple of micro_batch_size 3"),
         ("grpo", {"updates_per_rollout": 3}, "which 3 updates cannot share evenly"),
-        ("grpo", {"stop": [";"], "args": {"mask_truncated_completions": True}}, "ends in a stop string"),
+        ("grpo", {"engine": "vllm"}, "needs the package vllm, which is not installed"),
+        ("rloo", {"engine": "vllm"}, "needs the package vllm, which is not installed"),
+        ("kto", {"args": {"train_sampling_strategy": "group_by_length"}}, "cannot be resumed exactly"),
         ("grpo", {"num_generations": 1}, "num_generations must be at least 2"),
     ],
 )
@@ -256,9 +260,9 @@ def test_a_verifier_that_always_fails_ends_the_job(
 
 
 def test_rewards_are_for_right_for_found_and_for_nothing() -> None:
-    from exc.runtime.stages.grpo import make_reward
     from exc.runtime.stages.judging import PlainJudge
     from exc.runtime.stages.prompts import Row
+    from exc.runtime.stages.rollouts import make_reward
     from exc.runtime.stages.verifiers import numeric
 
     rows = [Row(0, {}, "3", ()), Row(1, {}, None, ())]

@@ -78,6 +78,8 @@ def make_world(folder: Path) -> dict[str, Path]:
         "tokens:big": write_tokens(folder / "big", 600, seed=1),
         "tokens:small": write_tokens(folder / "small", 100, seed=2),
         "rows": write_rows(folder / "rows"),
+        "rows:rl": write_rows(folder / "rows-rl"),
+        "rows:sft": write_rows(folder / "rows-sft", 5),
         "model": write_model_folder(folder / "model", tokenizer),
     }
 
@@ -154,6 +156,25 @@ def dpo_config(**changes: Any) -> dict[str, Any]:
     }
 
 
+def kto_config(**changes: Any) -> dict[str, Any]:
+    from trl import KTOConfig
+
+    args = changes.pop("args", {})
+    return {
+        "prompt": "{a}+{b}=",
+        "unpair": True,
+        "batch_size": 4,
+        "max_steps": 10,
+        "args": frozen_arguments(
+            KTOConfig,
+            **{"learning_rate": 1e-3, "max_length": 32, "train_sampling_strategy": "random", **args},
+        ),
+        "seed": 5,
+        "micro_batch_size": 2,
+        **changes,
+    }
+
+
 LORA = {
     "r": 4,
     "lora_alpha": 8.0,
@@ -181,6 +202,32 @@ def grpo_config(**changes: Any) -> dict[str, Any]:
         "micro_batch_size": 2,
         **changes,
     }
+
+
+def rloo_config(**changes: Any) -> dict[str, Any]:
+    from trl import RLOOConfig
+
+    args = changes.pop("args", {})
+    given = {"learning_rate": 1e-2, "max_completion_length": 6, **args}
+    return grpo_config(**changes) | {"args": frozen_arguments(RLOOConfig, **given)}
+
+
+def paired_config(kind: str, **changes: Any) -> dict[str, Any]:
+    """A stage with two sides: 6 steps, or 3 rounds of 2 on rollouts and 3 on demonstrations."""
+    lengths: dict[str, Any] = {"max_steps": 6, "weights": [0.5, 0.5]}
+    own: dict[str, Any] = {
+        "parallel": {**lengths, "sync_every": 1},
+        "combined": lengths,
+        "interleave": {"rounds": 3, "rl_steps": 2, "sft_steps": 3},
+    }[kind]
+    sides = {"rl": changes.pop("rl", {}), "sft": changes.pop("sft", {})}
+    made = {"rl": grpo_config(**{"updates_per_rollout": 1, **sides["rl"]}), "sft": sft_config(**sides["sft"])}
+    of_both = ("seed", "micro_batch_size", "rollouts", "max_steps")
+    inner = {
+        side: {name: value for name, value in config.items() if name not in of_both}
+        for side, config in made.items()
+    }
+    return {**own, **inner, "seed": 7, "micro_batch_size": 2, **changes}
 
 
 # Half of what a random model says is right, so that there is something to learn from.

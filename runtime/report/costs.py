@@ -1,0 +1,81 @@
+"""What a model cost: the work of all stages between its trunk's checkpoint and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from exc.compiler.plan import Job, Plan
+from exc.runtime.card import MODEL_KINDS
+from exc.runtime.report.cells import BASE, Cell
+from exc.runtime.store import Store, StoreError
+
+_RESUMED = ("resumes", "continues")  # roles of what a computation goes on from, whose counts are its own
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Counts since the branch began, as stages count them; a number nobody counted is zero."""
+
+    flops: float = 0.0
+    samples: float = 0.0  # that were drawn from the model, or trained on
+    tokens: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flops + other.flops, self.samples + other.samples, self.tokens + other.tokens)
+
+
+def costs_of(plan: Plan, store: Store, cells: Sequence[Cell]) -> dict[str, Cost]:
+    """The cost of every measured model, by its artifact; left out where a record on the way is missing."""
+    walk = _Walk(plan, store, {cell.model_artifact for cell in cells if cell.recipe == BASE})
+    measured = dict.fromkeys(cell.model_artifact for cell in cells if cell.missing is None)
+    found = {artifact: walk.cost(artifact) for artifact in measured}
+    return {artifact: cost for artifact, cost in found.items() if cost is not None}
+
+
+class _Walk:
+    """From a model back to the checkpoint that its branch starts from, which costs nothing more."""
+
+    def __init__(self, plan: Plan, store: Store, starts: Collection[str]) -> None:
+        self._store, self._starts = store, starts
+        self._made = {artifact: job for job in plan.jobs for artifact in job.artifacts()}
+        self._known: dict[str, Cost | None] = {}
+
+    def cost(self, artifact: str) -> Cost | None:
+        if artifact not in self._known:
+            self._known[artifact] = self._cost(artifact)
+        return self._known[artifact]
+
+    def _cost(self, artifact: str) -> Cost | None:
+        job = self._made.get(artifact)
+        if artifact in self._starts or (job is not None and self._is_start(job)):
+            return Cost()
+        total = self._recorded(artifact)
+        for source in self._sources(job) if job is not None else ():
+            before = self.cost(source)
+            total = None if total is None or before is None else total + before
+        return total
+
+    def _is_start(self, job: Job) -> bool:
+        return job.kind in ("pretrain", "trainer", "fetch") and not self._sources(job)
+
+    def _sources(self, job: Job) -> list[str]:
+        """The models that a job starts from: of a merge several."""
+        return [
+            need.artifact
+            for need in job.inputs
+            if need.role not in _RESUMED
+            and (made := self._made.get(need.artifact)) is not None
+            and made.kind in MODEL_KINDS
+            and (need.role == "model" or job.kind == "merge")
+        ]
+
+    def _recorded(self, artifact: str) -> Cost | None:
+        kind, _, identity = artifact.partition("/")
+        if not self._store.has(kind, identity):
+            return None
+        try:
+            counts = self._store.read(kind, identity).record.get("counts") or {}
+        except StoreError:
+            return None
+        return Cost(*(float(counts.get(name) or 0) for name in ("flops", "samples", "tokens")))

@@ -1,0 +1,143 @@
+"""Elements as they run: on a fake cluster, whose jobs are processes of this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.core.world import job
+from tests.runtime.slurm.tools import (
+    branches,
+    cluster_world,
+    count,
+    go,
+    ledger,
+    number_of,
+    pausing,
+    refs,
+    run,
+    run_until_waiting,
+    status,
+    words,
+)
+from tests.slurm.fake import FakeSlurm
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_plan_runs_to_its_end(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, *branches(2))
+    run(world)
+    go(fake)
+    assert set(words(world).values()) == {"done"}
+    assert ledger(world).open_records() == []  # whoever looked has closed them
+    assert [world.started(one.id) for one in world.plan.jobs] == [1] * 8
+    assert "nothing to do, all 8 jobs done" in run(world)[1]
+
+
+def test_a_failed_branch_stops_only_what_needs_it(fake: FakeSlurm, root: Path) -> None:
+    good, bad = job("good", cls="rl"), job("bad", "fail", cls="rl")
+    samples = [job(f"{one.id}.sample", reads=[one], cls="sample") for one in (good, bad)]
+    world = cluster_world(root, good, bad, *samples)
+    run(world)
+    go(fake)
+    assert words(world) == {"good": "done", "bad": "failed", "good.sample": "done", "bad.sample": "blocked"}
+    said = status(world)
+    assert "failed bad (data)" in said
+    assert "gsm8k.jsonl row 17 has no column `question`" in said
+    assert number_of(fake, "sacct") == 0
+
+
+def test_each_job_of_a_pack_fails_for_itself(fake: FakeSlurm, root: Path) -> None:
+    pack = {"cpus": 1, "pack": 3}
+    small = [
+        replace(job(f"s{i}", "fail" if i == 1 else "write", cls="small"), resources=pack) for i in range(3)
+    ]
+    scores = [replace(job(f"t{i}", reads=[one], cls="score"), resources=pack) for i, one in enumerate(small)]
+    world = cluster_world(root, *small, *scores)
+    run(world)
+    go(fake)
+    found = words(world)
+    assert [found[f"s{i}"] for i in range(3)] == ["done", "failed", "done"]
+    assert [found[f"t{i}"] for i in range(3)] == ["done", "blocked", "done"]
+
+
+def test_a_job_that_is_preempted_saves_and_goes_on(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, pausing(time_s=7200))
+    fake.set(kill_wait=20.0)
+    run(world)
+    run_until_waiting(fake, world, "rl")
+    assert words(world) == {"rl": "running"}
+    fake.preempt("1")
+    fake.wait(lambda jobs: jobs["1"].restarts == 1)
+    world.go()
+    fake.wait()
+    assert words(world) == {"rl": "done"}
+    assert world.started("rl") == 2
+    assert number_of(fake, "sbatch") == 1
+
+
+def test_a_job_whose_time_is_over_goes_on_while_it_comes_further(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, pausing(time_s=60), slurm={"grace": 24})
+    fake.set(scale=4.0)
+    run(world)
+    run_until_waiting(fake, world, "rl")
+    fake.wait(lambda jobs: jobs["1"].restarts == 1)
+    assert words(world)["rl"] in ("queued", "running")
+    world.go()
+    fake.wait()
+    assert words(world) == {"rl": "done"}
+
+
+def test_a_job_that_comes_no_further_in_its_time_has_failed(fake: FakeSlurm, root: Path) -> None:
+    waits = replace(job("a", "wait"), resources={"cpus": 1, "time": 60})
+    world = cluster_world(root, waits, slurm={"grace": 24})
+    fake.set(scale=6.0)
+    run(world)
+    go(fake)
+    assert fake.jobs()["1"].restarts == 0
+    assert words(world) == {"a": "failed"}
+    said = status(world)
+    assert "failed a (time-out)" in said
+    assert "its time limit of 1m (`time` in the profile) was over before it had saved anything new" in said
+
+
+def test_an_element_of_a_plan_that_has_changed_does_not_run(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, job("a"))
+    run(world)
+    plan_file = world.plan_folder / "plan.json"
+    data = json.loads(plan_file.read_text())
+    data["jobs"][0]["identity"] = "0" * 64
+    plan_file.write_text(json.dumps(data))
+    go(fake)
+    assert fake.jobs()["1"].state == "FAILED"
+    assert count(world, "done") == 0
+    (said,) = (path.read_text() for path in ledger(world).root.glob("runs/*/1_0_log.out"))
+    assert "a is not in the plan any more as it was queued" in said
+
+
+def test_a_controller_goes_on_with_the_next_window(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, *branches(2), slurm={"max_jobs": 3, "controller": True})
+    code, said = run(world)
+    assert code == 0, said
+    go(fake)
+    assert set(words(world).values()) == {"done"}
+    names = [one.name for one in fake.jobs().values() if ".controller." in one.name]
+    assert len(names) >= 3
+    assert len(set(names)) == 1
+
+
+def test_a_controller_tries_again_what_may_pass_and_no_more(fake: FakeSlurm, root: Path) -> None:
+    bad = job("bad", "fail", cls="x")
+    lost = job("lost", "wait", cls="y")
+    world = cluster_world(root, bad, lost, slurm={"controller": True, "requeue": False})
+    run(world)
+    run_until_waiting(fake, world, "lost")
+    world.go()
+    fake.node_fail(refs(world)["lost"])
+    fake.wait()
+    assert words(world) == {"bad": "failed", "lost": "done"}
+    assert world.started("bad") == 1
