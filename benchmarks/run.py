@@ -20,7 +20,7 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 def parts(scratch: Path) -> dict[str, Callable[[], Part]]:
     """Name -> what measures it, in order."""
-    from benchmarks import fork_server, parallel, per_job, scale, stage, startup
+    from benchmarks import fork_server, parallel, per_job, scale, slurm, stage, startup
     from benchmarks.workbench import Study, make_study
 
     def finished() -> Study:
@@ -38,6 +38,7 @@ def parts(scratch: Path) -> dict[str, Callable[[], Part]]:
         "fork_server": lambda: fork_server.measure(ROOT / "examples", scratch, say),
         "stage": lambda: stage.measure(finished(), scratch, say=say),
         "parallel": lambda: parallel.measure(scratch, say=say),
+        "slurm": lambda: slurm.measure(scratch, say=say),
     }
 
 

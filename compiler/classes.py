@@ -117,6 +117,7 @@ _RESOURCE: Mapping[str, Callable[[Any], str]] = {
     "pack": lambda num: f"{num} side by side",
     "slurm": lambda place: " ".join(f"{name} {value}" for name, value in place.items() if name != "extra"),
     "launch": lambda said: next(f"{way} by {said[way]}" for way in ("fsdp", "deepspeed") if way in said),
+    "gpu_speed": lambda speed: f"counted as {speed:.1e} operations a second",
     "vllm": lambda said: f"vLLM in {said['memory']:.0%} of each GPU",
 }
 

@@ -10,14 +10,17 @@ from exc.compiler.points import BASE, Point, last_step, starts
 from exc.compiler.world import World
 from exc.spec.arg_roles import role
 from exc.spec.args import resolve_args
+from exc.spec.check_paired import OF_THE_OPTIMIZER
 from exc.spec.data import Task
-from exc.spec.paired import LENGTHS, SIDES, Interleave, Paired
+from exc.spec.paired import LENGTHS, SIDES, Combined, Interleave, Paired
 from exc.spec.presets import with_loss
 from exc.spec.recipes import OnTask, Rollouts
 
 _HIDDEN = frozenset({"args", "keep", "loss"})  # a loss is the `args` that it stands for
 # Of a task, what of it reaches the stages that train on it; what is only asked in evaluations does not.
 _OF_TASK = ("prompt", "verifier", "rewards", "stop")
+# Of a stage with two sides, what it says of how they go together; of two kinds of them it is not the same.
+_TOGETHER = ("weights", "sync_every", "rl_steps", "sft_steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Trained:
     """A stage in the ancestry of a model, or a side of one: what it is like, and how far it was trained."""
 
     place: tuple[str, int]
+    of: str  # the kind of the stage
     side: str  # "" where the stage has no sides
     kind: str  # of the trainer: grpo, sft, ...
     settings: Mapping[str, Any]
@@ -57,9 +61,10 @@ def _trained(world: World, point: Point) -> list[Trained]:
         return [
             Trained(
                 place,
+                stage.kind,
                 side,
                 kind,
-                _settings(world, kind, getattr(body, side)),
+                _side_settings(world, body, side),
                 _length_of_side(body, side, length),
                 LENGTHS[side],
             )
@@ -68,8 +73,17 @@ def _trained(world: World, point: Point) -> list[Trained]:
     if isinstance(body, OnTask):
         measure = "rollouts" if isinstance(body, Rollouts) else "max_steps"
         settings = _settings(world, stage.kind, body)
-        return [Trained(place, "", stage.kind, settings, length, measure)]
+        return [Trained(place, stage.kind, "", stage.kind, settings, length, measure)]
     return []
+
+
+def _side_settings(world: World, body: Paired, side: str) -> dict[str, Any]:
+    """What one side says, and what the stage says for both; how they go together is told with rl."""
+    settings = _settings(world, SIDES[side], getattr(body, side))
+    own = body.model_dump(mode="json", include={"lora", *(_TOGETHER if side == "rl" else ())})
+    if isinstance(body, Combined) and side == "sft":  # which has no optimizer
+        settings = {name: value for name, value in settings.items() if name not in OF_THE_OPTIMIZER}
+    return settings | own
 
 
 def _length_of_side(body: Paired, side: str, length: int | None) -> int | None:
@@ -107,6 +121,10 @@ def differences(first: Sequence[Trained], second: Sequence[Trained]) -> dict[str
     if one.pop("_task") == other.pop("_task"):
         for field in ("task", "split"):
             del one[field], other[field]
+    if first[0].of != second[0].of:
+        one = {field: value for field, value in one.items() if field not in _TOGETHER}
+    if first[0].side == second[0].side == "sft":
+        one.pop("lora")  # told with rl
     found |= {
         field: (value, other[field])
         for field, value in one.items()

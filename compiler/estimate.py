@@ -17,6 +17,7 @@ PUBLISHED_BYTES_PER_PARAMETER = 2  # most weights are published in 16 bits
 BYTES_PER_PARAMETER = 4  # fp32 weights on disk
 ADAM_BYTES_PER_PARAMETER = 12  # weights and two moments, in a resume state
 MOMENTS_BYTES_PER_PARAMETER = 8  # of a second optimizer
+COUNTED_KINDS = ("pretrain", "grpo", "rloo", *PAIRED_KINDS)  # whose operations follow from their config
 TWO_OPTIMIZERS = ("parallel", "interleave")
 FORWARD, TRAIN = 2, 6  # flops per parameter and token (arXiv 2001.08361)
 MAX_EXACT = 2**53  # above, a count is a float: no reader of JSON need take larger whole numbers

@@ -39,6 +39,7 @@ class HarnessFolder:
 
     tasks: Mapping[str, tuple[str, ...]]  # task or group -> its metrics, as results name them
     files: tuple[FileFact, ...]
+    whole: frozenset[str] = frozenset()  # those that need no task from elsewhere
 
 
 @dataclass(frozen=True, slots=True)

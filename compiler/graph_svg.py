@@ -11,6 +11,7 @@ from exc.compiler.plan import SMOKE, Plan
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 44, 64, 18, 16  # pixels
 GAP_BACK = 30  # how far below the boxes an arrow goes back
+LONG_NAME = 19  # characters, of which some fonts set no more into a box
 SWEEPS = 6  # over the columns, there and back, to order what is in them
 FILL: Mapping[str, str] = {
     "tokenizer": "#e8eaed",
@@ -194,9 +195,16 @@ def _box(cls: JobClass, x: int, y: int, *, loop: bool) -> str:
         f"<g><title>{escape(cls.name)}: {escape(cls.what)}</title>"
         f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
         f'fill="{fill}" stroke="#bdc1c6"/>'
-        f'<text class="name" x="{x + 10}" y="{y + 18}">{escape(name)}</text>'
+        f'<text class="name" x="{x + 10}" y="{y + 18}"{_fit(name)}>{escape(name)}</text>'
         f'<text class="note" x="{x + 10}" y="{y + 34}">{cls.kind} \u00b7 {jobs}</text>{_mark(cls, x, y)}</g>'
     )
+
+
+def _fit(name: str) -> str:
+    """A long name is set as narrow as its box is."""
+    if len(name) <= LONG_NAME:
+        return ""
+    return f' textLength="{BOX_WIDTH - 32}" lengthAdjust="spacingAndGlyphs"'
 
 
 def _mark(cls: JobClass, x: int, y: int) -> str:

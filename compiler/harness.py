@@ -58,7 +58,7 @@ def harness_config(facts: Facts, spec: LmEval, num_fewshot: int | None) -> dict[
     return {
         "harness": HARNESS_VERSION,
         "tasks": sorted(heads),
-        "own": sorted(name for name in heads if name in own_tasks(facts, spec)),
+        "own": sorted(name for name in heads if folder is not None and name in folder.whole),
         "mean": sorted(f"{name}/{heads[name]}" for name in averaged(facts, spec)),
         "limit": spec.limit,
         "num_fewshot": num_fewshot,

@@ -75,7 +75,8 @@ def _side_form(side: str) -> Form:
     def form(config: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
         args = {**frozen_defaults(kind), **config["args"]}  # a side lacks what is not read of it
         fields = identity_fields(kind, {**config, "args": args, "seed": None})
-        return {name: value for name, value in fields.items() if name != "seed"}
+        version = {} if FIELDS[kind].version == 1 else {"version": FIELDS[kind].version}
+        return version | {name: value for name, value in fields.items() if name != "seed"}
 
     return form
 
@@ -97,6 +98,27 @@ def _smoke_config(config: Mapping[str, Any], smoke: Mapping[str, Any]) -> dict[s
 
 # What takes longer is not verified: seconds. Never change this default.
 _TIMEOUT: Mapping[str, Any] = {"verifier_timeout": 60}
+# Of stages that learn from their own samples.
+_ROLLOUTS: Mapping[str, Any] = {
+    "prompt": ALWAYS,
+    "stop": (),
+    "verifier": ALWAYS,
+    **_TIMEOUT,
+    "rewards": ALWAYS,
+    "num_generations": ALWAYS,
+    "prompts_per_rollout": ALWAYS,
+    "updates_per_rollout": 1,
+    "rollouts": None,
+    "args": ALWAYS,
+    "lora": None,
+    "engine": "transformers",
+    "seed": ALWAYS,
+}
+_ROLLOUT_FORMS: Mapping[str, Form] = {
+    "lora": lora_form,
+    "verifier": verifier_form,
+    "rollouts": horizon_form,
+}
 
 _BOTH_SIDES: Mapping[str, Any] = {"rl": ALWAYS, "sft": ALWAYS, "lora": None, "seed": ALWAYS}
 _SIDE_FORMS: Mapping[str, Form] = {"rl": _side_form("rl"), "sft": _side_form("sft"), "lora": lora_form}
@@ -168,54 +190,8 @@ FIELDS: Mapping[str, KindIdentity] = {
         },
         {"args": args_form("dpo"), "lora": lora_form, "max_steps": horizon_form},
     ),
-    "grpo": KindIdentity(
-        stage_version("grpo"),
-        {
-            "prompt": ALWAYS,
-            "stop": (),
-            "verifier": ALWAYS,
-            **_TIMEOUT,
-            "rewards": ALWAYS,
-            "num_generations": ALWAYS,
-            "prompts_per_rollout": ALWAYS,
-            "updates_per_rollout": 1,
-            "rollouts": None,
-            "args": ALWAYS,
-            "lora": None,
-            "engine": "transformers",
-            "seed": ALWAYS,
-        },
-        {
-            "args": args_form("grpo"),
-            "lora": lora_form,
-            "verifier": verifier_form,
-            "rollouts": horizon_form,
-        },
-    ),
-    "rloo": KindIdentity(
-        stage_version("rloo"),
-        {
-            "prompt": ALWAYS,
-            "stop": (),
-            "verifier": ALWAYS,
-            **_TIMEOUT,
-            "rewards": ALWAYS,
-            "num_generations": ALWAYS,
-            "prompts_per_rollout": ALWAYS,
-            "updates_per_rollout": 1,
-            "rollouts": None,
-            "args": ALWAYS,
-            "lora": None,
-            "engine": "transformers",
-            "seed": ALWAYS,
-        },
-        {
-            "args": args_form("rloo"),
-            "lora": lora_form,
-            "verifier": verifier_form,
-            "rollouts": horizon_form,
-        },
-    ),
+    "grpo": KindIdentity(stage_version("grpo"), _ROLLOUTS, {"args": args_form("grpo"), **_ROLLOUT_FORMS}),
+    "rloo": KindIdentity(stage_version("rloo"), _ROLLOUTS, {"args": args_form("rloo"), **_ROLLOUT_FORMS}),
     "kto": KindIdentity(
         stage_version("kto"),
         {

@@ -1,10 +1,11 @@
-"""The plan in numbers and words, for PLAN.md: what runs on what, what it costs, and what sharing saves."""
+"""The plan in numbers and words, for PLAN.md: what runs on what, with which settings, and what is shared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from exc.compiler.cost_summary import cost_summary
 from exc.compiler.data_summary import data_summary
 from exc.compiler.diff import shown
 from exc.compiler.evaluation_summary import evaluation_row
@@ -15,19 +16,12 @@ from exc.compiler.published import FETCH, unlocked
 from exc.compiler.smoke_summary import smoke_summary
 from exc.spec.paired import SIDES
 from exc.spec.recipes import STAGE_KINDS
-from exc.spec.units import format_bytes, format_tokens
+from exc.spec.units import format_tokens
 from exc.spec.words import listed, plural
 
 # Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
 _ELSEWHERE = frozenset({"prompt", "stop", "verifier", "rewards", "seed"})
 MOST_SHARED = 24  # lines of shared work; the rest is counted
-COSTS = (
-    ("jobs", "jobs"),
-    ("flops", "operations"),
-    ("samples", "samples"),
-    ("tokens", "tokens"),
-    ("disk_bytes", "disk"),
-)
 
 
 def summary(plan: Plan) -> dict[str, Any]:
@@ -47,9 +41,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "evaluations": [evaluation_row(plan, name, facts) for name, facts in report["evaluations"].items()],
         "data": data_summary(plan),
         "smokes": smoke_summary(plan),
-        "cost": (costs := _costs(plan)),
-        "gpu_hours": any(row["what"] == "GPU-hours" for row in costs),
-        "chain": _chain(plan),
+        **cost_summary(plan),
         "shared": shared[:MOST_SHARED],
         "more_shared": len(shared) - MOST_SHARED,
         "overrides": report["overrides"],
@@ -266,79 +258,3 @@ def _setting(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {shown(item)}" for key, item in value.items())
     return shown(value)
-
-
-def _costs(plan: Plan) -> list[dict[str, str]]:
-    """Totals of this plan, beside those if every name had been work of its own."""
-    totals: dict[str, float] = dict.fromkeys((key for key, _ in COSTS), 0)
-    shared = dict(totals)
-    for job in plan.jobs:
-        for key, value in (("jobs", 1), *job.estimate.items()):
-            totals[key] += value
-            shared[key] += value * len(job.aliases)
-    rows = []
-    for key, what in COSTS:
-        planned = totals[key]
-        again = (
-            {job.id: job.estimate.get(key, 0.0) for job in plan.jobs} if key in ("flops", "tokens") else {}
-        )
-        naive = planned + shared[key] + _unsegmented(plan, again)
-        saved = f"{1 - planned / naive:.0%}" if naive else "-"
-        rows.append(
-            {"what": what, "planned": _amount(key, planned), "naive": _amount(key, naive), "saved": saved}
-        )
-    return [*rows, *_gpu_hours(plan)]
-
-
-def _gpu_hours(plan: Plan) -> list[dict[str, str]]:
-    """The operations in hours of a GPU, of the jobs for which the profile says its speed."""
-    timed = [job for job in plan.jobs if "gpu_speed" in job.resources]
-    hours = {job.id: job.estimate.get("flops", 0.0) / job.resources["gpu_speed"] / 3600 for job in timed}
-    planned = sum(hours.values())
-    if not planned:
-        return []
-    repeated = _unsegmented(plan, hours) + sum(hours[job.id] * len(job.aliases) for job in timed)
-    naive = planned + repeated
-    saved = f"{repeated / naive:.0%}"
-    return [{"what": "GPU-hours", "planned": f"{planned:,.0f}", "naive": f"{naive:,.0f}", "saved": saved}]
-
-
-def _unsegmented(plan: Plan, costs: Mapping[str, float]) -> float:
-    """What pre-training every checkpoint from the start would add: the segments before it, again."""
-    jobs = {job.id: job for job in plan.jobs if job.kind == "pretrain"}
-    extra = 0.0
-    before: dict[str, float] = {}
-    for job_id, job in jobs.items():  # topological: what a segment resumes from is already there
-        resumed = [need.job for need in job.needs if need.role == "resumes"]
-        prefix = before[resumed[0]] if resumed else 0.0
-        before[job_id] = prefix + costs.get(job_id, 0.0)
-        extra += prefix
-    return extra
-
-
-def _amount(key: str, value: float) -> str:
-    if key == "disk_bytes":
-        return format_bytes(int(value), digits=3)
-    if key == "flops":
-        return f"{value:.1e}"
-    return f"{int(value):,}" if key == "jobs" else format_tokens(int(value), digits=3)
-
-
-def _chain(plan: Plan) -> dict[str, Any]:
-    """The chain of jobs with the most operations, jobs as the tie-break."""
-    best: dict[str, tuple[float, int, str]] = {}
-    for job in plan.jobs:
-        heaviest = (0.0, 0, "")
-        for need in job.needs:
-            flops, num, _ = best[need.job]
-            heaviest = max(heaviest, (flops, num, need.job))
-        best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
-    if not best:
-        return {"jobs": "0 jobs", "flops": "0", "path": "none"}
-    path = [max(best, key=lambda job_id: best[job_id][:2])]
-    while before := best[path[-1]][2]:
-        path.append(before)
-    total, num, _ = best[path[0]]
-    steps = [f"`{job_id}`" for job_id in reversed(path)]
-    shown_path = steps if len(steps) <= 6 else [*steps[:2], "...", *steps[-3:]]
-    return {"jobs": plural(num, "job"), "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}

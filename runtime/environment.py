@@ -23,7 +23,8 @@ OFFLINE = {
 THREADS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON"))
 LIBRARIES = (
     *("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers", "safetensors", "numpy"),
-    "mergekit",
+    *("peft", "mergekit", "vllm"),
+    *("math-verify", "sympy"),  # of the verifier `math`: what another version takes for equal may differ
 )
 _TORCH_FRESH_SEED = 67280421310721  # of torch's generator in a process that never seeded it
 

@@ -22,6 +22,7 @@ from exc.runtime.gc_items import (
     Rules,
     artifact_reason,
     attempt_reason,
+    call_reason,
     find_items,
     leftover_reason,
     links,
@@ -30,6 +31,7 @@ from exc.runtime.gc_items import (
 from exc.runtime.lease import Lease, acquire
 from exc.runtime.owner import this_process
 from exc.runtime.registry import FOLDER, Registration
+from exc.runtime.slurm.records import Ledger
 from exc.runtime.store import RECORD, Store
 
 REMOVED = "removed"  # records of removed artifacts, so that a number still leads back
@@ -118,6 +120,15 @@ class Collector:
     def _leftover(self, item: Item) -> str:
         return self._take(item.path) if leftover_reason(item.path, self.rules) else "its writer may be back"
 
+    def _call(self, item: Item) -> str:
+        ledger = Ledger(self.store, item.path.parents[1].name)
+        if not call_reason(ledger, item.path.name, self.rules):
+            return "something of it is in the queue"
+        left = self._take(item.path) if item.path.exists() else ""
+        if not left:
+            ledger.closed(item.path.name).unlink(missing_ok=True)
+        return left
+
     def _link(self, item: Item) -> str:
         if item.path.exists():
             return "it leads somewhere again"
@@ -169,4 +180,5 @@ _HOW: dict[str, Callable[[Collector, Item], str]] = {
     "attempts": Collector._attempt,
     "leftovers": Collector._leftover,
     "link": Collector._link,
+    "call": Collector._call,
 }

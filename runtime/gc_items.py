@@ -17,14 +17,16 @@ from exc.runtime.files import names
 from exc.runtime.lease import holder
 from exc.runtime.owner import owner_from_json
 from exc.runtime.registry import FOLDER, Registration, registrations
+from exc.runtime.slurm.records import FOLDER as QUEUED
+from exc.runtime.slurm.records import Ledger
 from exc.runtime.store import RECORD, Store, StoreError
 
 DAY_S = 86_400.0
 # What evaluations left: small, and what every number leads back to.
 KEPT_KINDS = frozenset({"sample", "score", "bits_per_byte", "lm_eval"})
 
-Sort = Literal["resume state", "leftovers", "attempts", "artifact", "link"]
-SORTS: tuple[Sort, ...] = ("artifact", "resume state", "attempts", "leftovers", "link")
+Sort = Literal["resume state", "leftovers", "attempts", "artifact", "link", "call"]
+SORTS: tuple[Sort, ...] = ("artifact", "resume state", "attempts", "call", "leftovers", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def find_items(store: Store, needed: Needed, rules: Rules) -> list[Item]:
             *_artifact_items(store, needed, rules),
             *_work_items(store, needed, rules),
             *_attempt_items(store, needed, rules),
+            *_call_items(store, rules),
             *_leftover_items(store, rules),
             *_link_items(store),
         ]
@@ -192,6 +195,23 @@ def _attempt_items(store: Store, needed: Needed, rules: Rules) -> Iterator[Item]
             if why:
                 label = f"{attempt.read().get('job', identity[:12])} attempt {number}"
                 yield Item("attempts", attempt.path, label, size_of(attempt.path), why)
+
+
+def call_reason(ledger: Ledger, key: str, rules: Rules) -> str:
+    """Why what a call of sbatch left may go, "" if something of it is in the queue, or was lately."""
+    if ledger.is_open(key) or age_s(ledger.closed(key)) < rules.older_than_s:
+        return ""
+    return "all of it has left SLURM's queue; logs of jobs stay"
+
+
+def _call_items(store: Store, rules: Rules) -> Iterator[Item]:
+    for experiment in names(store.root / QUEUED):
+        ledger = Ledger(store, experiment)
+        for key in ledger.closed_keys():
+            why = call_reason(ledger, key, rules)
+            if why:
+                path = ledger.runs(key)
+                yield Item("call", path, f"{experiment} {key}", size_of(path), why)
 
 
 def leftover_reason(path: Path, rules: Rules) -> str:

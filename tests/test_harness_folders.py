@@ -91,6 +91,34 @@ def test_the_order_of_tasks_and_the_name_of_the_folder_are_not(root: Path) -> No
     assert only_identity(root, "tasks: [sums, written], include: harness") == before
 
 
+def test_a_group_may_take_in_tasks_of_the_harness(root: Path) -> None:
+    group = "group: more\ntask: [sums, piqa]\naggregate_metric_list: [{metric: acc, weight_by_size: true}]\n"
+    (root / "tasks" / "more.yaml").write_text(group, encoding="utf-8")
+    (root / "tasks" / "most.yaml").write_text(group.replace("more", "most").replace("piqa", "more"), "utf-8")
+    plan, found = compiled(root, "tasks: [all, more, most], include: tasks")
+    assert plan is not None, found
+    config = next(job.config for job in plan.jobs if job.kind == "lm_eval")
+    assert config["own"] == ["all"], "for the others the harness's own tasks are read, too"
+
+
+@pytest.mark.parametrize(
+    "reads", ["dataset_path: rows", "dataset_path: json\ndataset_kwargs: {data_dir: rows}"]
+)
+@pytest.mark.parametrize("as_member", [False, True])
+def test_a_folder_of_rows_is_identity(root: Path, reads: str, as_member: bool) -> None:
+    (root / "rows").mkdir()
+    (root / "rows" / "test.jsonl").write_text("{}\n", encoding="utf-8")
+    text = f"task: many\noutput_type: multiple_choice\n{reads}\n"
+    if as_member:
+        listed = "\n".join(f"    {line}" for line in text.splitlines())
+        text = f"group: many\ntask:\n  -\n{listed.replace('task: many', 'task: other')}\n"
+        text += "aggregate_metric_list: [{metric: acc, weight_by_size: true}]\n"
+    (root / "tasks" / "many.yaml").write_text(text, encoding="utf-8")
+    before = only_identity(root, "tasks: many, include: tasks")
+    (root / "rows" / "test.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    assert only_identity(root, "tasks: many, include: tasks") != before
+
+
 def test_what_is_wrong_with_a_folder(root: Path) -> None:
     assert compiled(root, "tasks: sums, include: task")[1] == [
         "missing-file `task` holds no task None",

@@ -142,7 +142,7 @@ def _dialogue(kind: str, rng: random.Random, steps: int) -> str:
     while _split(_question(results)) == "test":
         results = _results(rng, steps)
     replies = {
-        "right": lambda: _work(rng.choice(_orders(results))),
+        "right": lambda: _work(results),
         "wrong": lambda: _work(results, rng.randrange(steps), rng.randint(1, HIGH - LOW)),
         "guess": lambda: f"#### {rng.randint(LOW, HIGH)}",
         "chat": lambda: rng.choice(CHAT),

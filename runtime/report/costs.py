@@ -39,21 +39,33 @@ class _Walk:
     def __init__(self, plan: Plan, store: Store, starts: Collection[str]) -> None:
         self._store, self._starts = store, starts
         self._made = {artifact: job for job in plan.jobs for artifact in job.artifacts()}
-        self._known: dict[str, Cost | None] = {}
+        self._known: dict[str, dict[str, Cost] | None] = {}
 
     def cost(self, artifact: str) -> Cost | None:
+        parts = self._parts(artifact)
+        return None if parts is None else sum(parts.values(), Cost())
+
+    def _parts(self, artifact: str) -> dict[str, Cost] | None:
+        """What each job on the way consumed: once, though a merge may come to it by several parents."""
         if artifact not in self._known:
-            self._known[artifact] = self._cost(artifact)
+            self._known[artifact] = self._work(artifact)
         return self._known[artifact]
 
-    def _cost(self, artifact: str) -> Cost | None:
+    def _work(self, artifact: str) -> dict[str, Cost] | None:
         job = self._made.get(artifact)
         if artifact in self._starts or (job is not None and self._is_start(job)):
-            return Cost()
-        total = self._recorded(artifact)
+            return {}
+        recorded = self._recorded(artifact)
+        if recorded is None:
+            return None
+        total = {job.id if job is not None else artifact: recorded}
         for source in self._sources(job) if job is not None else ():
-            before = self.cost(source)
-            total = None if total is None or before is None else total + before
+            before = self._parts(source)
+            if before is None:
+                return None
+            for name, cost in before.items():
+                # Counts are from a job's own start: those of a later step hold those of an earlier one.
+                total[name] = max(total.get(name, cost), cost, key=lambda each: each.samples)
         return total
 
     def _is_start(self, job: Job) -> bool:

@@ -59,6 +59,11 @@ class Sample:
         where = np.searchsorted(self.ids, ids)
         return Sample(self.name, ids, self.above[:, where], self.below[:, where])
 
+    @property
+    def is_share(self) -> bool:
+        """Whether every unit counts once and has between none and all of it, as in pass@k."""
+        return bool((self.below == 1).all() and (self.above >= 0).all() and (self.above <= 1).all())
+
     def value(self) -> float:
         """The mean over replicates of the ratio over units."""
         return float(_replicate_values(self).mean())
@@ -130,7 +135,9 @@ class Bootstrap:
         if any(_varies(sample) for _, sample in placed):
             draws = self._draws(placed, family)
             tail = (1 - self.level) / 2
-            low, high = (float(bound) for bound in np.quantile(draws, [tail, 1 - tail]))
+            least, most = _possible(placed)
+            bounds = np.clip(np.quantile(draws, [tail, 1 - tail]), least, most)
+            low, high = (float(bound) for bound in bounds)
         return Estimate(float(value), low, high, min(sizes), tuple(counts.values()))
 
     def _draws(self, placed: Sequence[tuple[float, Measured]], family: str) -> Floats:
@@ -197,6 +204,14 @@ def _on_common_units(terms: Sequence[tuple[float, Measured]]) -> list[tuple[floa
     if not ids.size:
         raise ValueError("nothing in common to compare")
     return [(weight, sample.at(ids) if isinstance(sample, Sample) else sample) for weight, sample in terms]
+
+
+def _possible(terms: Sequence[tuple[float, Measured]]) -> tuple[float, float]:
+    """What the sum can be at least and at most, where every term is a mean of shares of 1."""
+    if not all(isinstance(sample, Sample) and sample.is_share for _, sample in terms):
+        return -np.inf, np.inf
+    weights = [weight for weight, _ in terms]
+    return sum(min(weight, 0.0) for weight in weights), sum(max(weight, 0.0) for weight in weights)
 
 
 def _num_units(sample: Measured) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from exc.compiler.plan import Plan
 from exc.runtime.outputs import Present
 from exc.runtime.slurm.queue import Queue
+from exc.runtime.slurm.records import Ledger
 from exc.runtime.slurm.scheduler import Scheduler, SlurmError
 from exc.runtime.store import Store
 
@@ -42,6 +43,7 @@ def take_out(
             stubborn.setdefault(place.ref)
     scheduler = Scheduler()
     try:
+        queue.note_taken_out(Ledger(store, plan.experiment), pending)
         scheduler.cancel(list(pending), pending=True)
         scheduler.cancel(list(stubborn))
     except SlurmError as error:

@@ -38,11 +38,19 @@ _IDLE = 2  # controllers in a row that have found nothing new done
 
 
 def queue_controller(
-    plan: Plan, plan_folder: Path, store: Store, ledger: Ledger, scheduler: Scheduler, idle: int = 0
+    plan: Plan,
+    plan_folder: Path,
+    store: Store,
+    ledger: Ledger,
+    scheduler: Scheduler,
+    *,
+    idle: int = 0,
+    since: str = "",
 ) -> None:
     """Have a controller run when all that is queued now has ended, in place of one queued before.
 
-    `idle`: how many before it, in a row, have found nothing new done. Raises SlurmError.
+    `idle`: how many before it, in a row, have found nothing new done. `since`: when a person last submitted,
+    which is now if it is not given. Raises SlurmError.
     """
     after = [record.slurm_id for record in ledger.open_records() if record.slurm_id]
     if not after or not plan.profile.get("slurm", {}).get("controller"):
@@ -57,8 +65,7 @@ def queue_controller(
     options["dependency"] = ",".join(["singleton", ":".join(["afterany", *after[-_MOST_AFTER:]])])
     function = Controller(str(plan_folder.resolve()), str(store.root), plan.digest, idle)
     slurm_id = sbatch(ledger.root / "controller", function, options)
-    since = state.get("since", utc_now()) if idle or state.get("digest") == plan.digest else utc_now()
-    write_state(ledger, slurm_id=slurm_id, since=since, digest=plan.digest, done=_num_done(plan, store))
+    write_state(ledger, slurm_id=slurm_id, since=since or utc_now(), done=_num_done(plan, store))
 
 
 def controller_name(store: Store, experiment: str) -> str:
@@ -89,7 +96,9 @@ def run_controller(plan_folder: str, store_root: str, digest: str, idle: int) ->
         _say(f"{done.made.jobs} jobs queued, {done.made.deferred} left for later")
         if done.trouble is not None:
             raise done.trouble
-        queue_controller(plan, Path(plan_folder), store, ledger, scheduler, idle)
+        queue_controller(
+            plan, Path(plan_folder), store, ledger, scheduler, idle=idle, since=str(state.get("since", ""))
+        )
         return 0
     except SlurmError as error:
         return _end(f"SLURM: {error}", EXIT_FAILED)

@@ -106,7 +106,8 @@ def _unsaid(one: Ended, job: Job, store: Store) -> bool:
     attempt = last_attempt(store, job.identity)
     record = attempt.read() if attempt else {}
     if _ref_of(record) == one.ref:
-        return failure_of(record) is None and record.get("exit") in (None, *_STOPPED)
+        said = failure_of(record) is not None or OUTSIDE in str(record.get("note", ""))
+        return not said and record.get("exit") in (None, *_STOPPED)
     return str(record.get("began", "")) < one.record.asked  # it did not come to begin, here or elsewhere
 
 
@@ -128,9 +129,14 @@ def _ref_of(record: Mapping[str, Any]) -> str:
 def _ask(ended: Sequence[Ended], begun: Collection[str], scheduler: Scheduler) -> Mapping[str, Entry]:
     """How they ended, by reference: squeue knows for minutes, accounting thereafter, where there is any."""
     found = {one.ref: one.entry for one in ended if one.entry is not None}
-    # squeue does not say who cancelled a job, or with which code it failed; which matters only if it ran.
-    vague = {one.ref for one in ended if one.entry is not None and one.entry.state in ("CANCELLED", "FAILED")}
-    lacking = [one for one in ended if one.entry is None or one.ref in vague & set(begun)]
+    # squeue does not say whether somebody cancelled a job, or with which code one failed that ran.
+    vague = {
+        one.ref
+        for one in ended
+        if one.entry is not None
+        and (one.entry.state == "CANCELLED" or (one.entry.state == "FAILED" and one.ref in begun))
+    }
+    lacking = [one for one in ended if one.entry is None or one.ref in vague]
     if not lacking:
         return found
     jobs = sorted({one.record.slurm_id for one in lacking})
@@ -142,7 +148,14 @@ def _ask(ended: Sequence[Ended], begun: Collection[str], scheduler: Scheduler) -
         entry = entry_of(entries, one.record, one.index)
         if entry is not None and entry.ended:
             found[one.ref] = entry
+        elif one.ref not in begun and one.entry is None and entry is None and _taken_out(one.record, entries):
+            found[one.ref] = Entry(one.ref, "CANCELLED", one.record.name, by="?")
     return found
+
+
+def _taken_out(record: Record, entries: Mapping[str, Entry]) -> bool:
+    """Whether accounting knows others of an array: only what is cancelled while it waits is forgotten."""
+    return any(entry_of(entries, record, index) is not None for index in record.elements)
 
 
 def _write_failures(
@@ -155,6 +168,9 @@ def _write_failures(
             continue
         attempt = last_attempt(store, job.identity)
         begun = _begun(one, job, store)
+        if entry and entry.state == "CANCELLED" and entry.by and not begun:
+            _write_cancelled(one, job, store)
+            continue
         failure = _failure(one, entry, ledger.output(one.record, one.index), begun=begun)
         if failure is None or (failure.kind == "time-out" and begun and attempt and came_further(attempt)):
             continue
@@ -168,6 +184,15 @@ def _write_failures(
             lines = last_lines(ledger.output(one.record, one.index))
             attempt.log.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         attempt.end(1, failure, note=OUTSIDE if entry and entry.state == "CANCELLED" else "")
+
+
+def _write_cancelled(one: Ended, job: Job, store: Store) -> None:
+    """Note that somebody took a job out of the queue: a controller does not put it back."""
+    attempt = new_attempt(store, job.identity)
+    attempt.begin(job.id, {"job": one.ref, "node": ""})
+    note = f"SLURM job {one.ref} was {OUTSIDE}"
+    attempt.log.write_text(f"{note}, before it began\n", encoding="utf-8")
+    attempt.end(EXIT_INTERRUPTED, note=note)
 
 
 def came_further(attempt: Attempt) -> bool:

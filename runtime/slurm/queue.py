@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class Queue:
     @property
     def fresh(self) -> bool:
         return not self.problem
+
+    def note_taken_out(self, ledger: Ledger, refs: Collection[str]) -> None:
+        """Note of elements that exc itself takes out of the queue, so that nobody else is said to have."""
+        for key, ref in {(place.record.key, place.ref) for place in self.live.values() if place.ref in refs}:
+            ledger.note_end(key, ref, "taken out")
 
     def ended(self) -> Iterator[tuple[Record, int, Entry | None]]:
         """Elements that are in the queue no more, with what squeue still knows of them. Of a fresh look."""

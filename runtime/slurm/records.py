@@ -105,6 +105,17 @@ class Ledger:
         """A record, open or closed; None if there is none, or it cannot be read."""
         return self._read(_OPEN, f"{key}.json") or self._read(_CLOSED, f"{key}.json")
 
+    def is_open(self, key: str) -> bool:
+        """Whether something of a call may still be in the queue."""
+        return (self.root / _OPEN / f"{key}.json").exists()
+
+    def closed(self, key: str) -> Path:
+        """The record of a call of which nothing is in the queue."""
+        return self.root / _CLOSED / f"{key}.json"
+
+    def closed_keys(self) -> list[str]:
+        return [name.removesuffix(".json") for name in names(self.root / _CLOSED) if _is_record(name)]
+
     def runs(self, key: str) -> Path:
         """The folder of a call's scripts and outputs."""
         return self.root / _RUNS / key

@@ -83,10 +83,11 @@ def enqueue(
 
 
 def accepted(ledger: Ledger, record: Record, slurm_id: str, function: Any) -> Record:
-    """Note the job id of a call, and lay ready what each of its elements will look for."""
-    record = ledger.write(replace(record, slurm_id=slurm_id))
+    """Lay ready what each element of a call will look for, and note its job id."""
+    record = replace(record, slurm_id=slurm_id)
+    # First: a record with an id is not looked at again, and without one this is done once more.
     lay_ready(ledger.runs(record.key), [record.ref(index) for index in record.elements], function)
-    return record
+    return ledger.write(record)
 
 
 def job_id_of(name: str, entries: Iterable[Entry]) -> str:

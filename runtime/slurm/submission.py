@@ -77,6 +77,7 @@ class Submission:
         todo = what_to_do(self._plan, needed, present, queue, plan_folder=self._folder, skip=skip(needed))
         done = Submitted(todo, self._caller.made)
         try:
+            queue.note_taken_out(self._ledger, todo.dead)
             self._scheduler.cancel(todo.dead, pending=True)
             self._caller.queue(todo, queue)
         except SlurmError as error:

@@ -16,9 +16,25 @@ from exc.runtime.stages.jsonl import write_jsonl
 from exc.runtime.stages.prompts import read_rows
 from exc.runtime.stages.sources import Record, read_source
 
-# Words, numbers, and the signs without which two sums are one; all other punctuation is passed over.
-_WORD = re.compile(r"\w+|[-+*/=<>^%]", re.ASCII)
-_WORD_WIDE = re.compile(r"\w+|[-+*/=<>^%]")
+# Words, numbers, and the signs without which two sums are one; all other punctuation is passed over. No sign
+# is what is doubled (`**so**`, `--`), nor a hyphen, a stroke or a star before a word: `well-known`, `- item`,
+# `*so*`. In scripts that put no spaces between words, a character is a word.
+_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_SIGN = (
+    r"[+<>^%]|=(?<!==)(?!=)"
+    r"|(?:-(?<!--)(?!-)|/(?<!//)(?!/)|\*(?<!\*\*)(?<![^\W\d_]{2}\*)(?!\*))(?!\s*[^\W\d_]{2})"
+)
+_WORD = re.compile(rf"[^\W_]+|{_SIGN}", re.ASCII)
+_WORD_WIDE = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+|{_SIGN}")
+# What looks like a sign is one, and what has no width is not there.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+        **dict.fromkeys("\u00d7\u22c5\u2217", "*"),
+        **dict.fromkeys("\u00f7\u2044\u2215", "/"),
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff"),
+    }
+)
 _LOOK = 1000  # rows between looks at the clock
 _SHOWN = 200  # characters of a problem in found.jsonl
 
@@ -26,10 +42,10 @@ Words = tuple[str, ...]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text without case: what is compared."""
+    """The words of a text without case, in one form however they are set: what is compared."""
     if text.isascii():
         return _WORD.findall(text.lower())
-    return _WORD_WIDE.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _WORD_WIDE.findall(unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN))
 
 
 @dataclass

@@ -29,13 +29,13 @@ def add_run_commands(command: Command) -> None:
         "--gpus",
         type=count,
         metavar="N",
-        help="GPUs to use (default: what the profile says, else all of this machine)",
+        help="GPUs of this machine to use (default: what the profile says, else all)",
     )
     submit.add_argument(
         "--slots",
         type=positive,
         metavar="N",
-        help="CPU slots (default: what the profile says, else all of this machine)",
+        help="CPU slots of this machine (default: what the profile says, else all)",
     )
     submit.add_argument(
         "--detach", action="store_true", help="go on in the background; return when the first jobs run"

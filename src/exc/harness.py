@@ -51,7 +51,8 @@ def gather_harness(
         span = draft.span("evaluations", name, "lm_eval", "include")
         folder = _Folder(root, body.include, span, digest, diagnostics)
         if folder.read():
-            found[body.include] = HarnessFolder(folder.tasks, tuple(folder.files.values()))
+            files = tuple(folder.files.values())
+            found[body.include] = HarnessFolder(folder.tasks, files, folder.whole())
     return found
 
 
@@ -66,6 +67,7 @@ class _Folder:
     diagnostics: Diagnostics
     tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: dict[str, FileFact] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)  # of groups
     failed: bool = False
 
     def read(self) -> bool:
@@ -87,6 +89,13 @@ class _Folder:
                 self._entry(path)
         return not self.failed
 
+    def whole(self) -> frozenset[str]:
+        """The tasks, and the groups whose members are all of this folder."""
+        names = set(self.tasks)
+        while lacking := {name for name in names if not names.issuperset(self.members.get(name, ()))}:
+            names -= lacking
+        return frozenset(names)
+
     def _entry(self, path: Path) -> None:
         try:
             config = load_config(path)
@@ -98,11 +107,28 @@ class _Folder:
         if isinstance(config.get("group"), str):
             listed = config.get("aggregate_metric_list") or ()
             self.tasks[config["group"]] = tuple(_grouped(listed))
+            self.members[config["group"]] = list(_members(config))
         elif isinstance(config.get("task"), str):
             self.tasks[config["task"]] = tuple(_metrics(config))
+        else:
+            return  # what others include
+        for each in _configs(config):
+            self._rows(each, path)
+
+    def _rows(self, config: Mapping[str, Any], path: Path) -> None:
+        """Add the files that a task reads its rows from: a folder of them, or those that are named."""
+        kwargs = config.get("dataset_kwargs")
+        folder = kwargs.get("data_dir") if isinstance(kwargs, dict) else None
+        within = [name for name in (config.get("dataset_path"), folder) if self._is_folder(name)]
+        for name in within:
+            self._data(f"{name}/**/*", path)
+        if not within:
             for name in _data_files(config):
                 if "://" not in name:
                     self._data(name, path)
+
+    def _is_folder(self, name: Any) -> bool:
+        return isinstance(name, str) and not Path(name).is_absolute() and (self.root / name).is_dir()
 
     def _data(self, name: str, path: Path) -> None:
         try:
@@ -165,6 +191,22 @@ def _grouped(listed: Any) -> Iterator[str]:
 
 def _named(metric: str, own: str) -> str:
     return metric if own == _UNNAMED else f"{metric},{own}"
+
+
+def _configs(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A task or a group, and the tasks that are written down in it."""
+    yield config
+    listed = config.get("task")
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, dict):
+            yield from _configs(entry)
+
+
+def _members(config: Mapping[str, Any]) -> Iterator[str]:
+    """What a group is of, by name."""
+    listed = config.get("task")
+    for entry in listed if isinstance(listed, list) else [listed]:
+        yield str(entry.get("task", entry.get("group"))) if isinstance(entry, dict) else str(entry)
 
 
 def _data_files(config: Mapping[str, Any]) -> Iterator[str]:

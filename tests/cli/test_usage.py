@@ -98,3 +98,15 @@ def test_a_reader_that_went_away_is_no_error(tmp_path: Path, arguments: str) -> 
 def test_a_reader_of_tables_that_went_away_is_no_error(user: User, arguments: str) -> None:
     user.exc("compile")
     test_a_reader_that_went_away_is_no_error(user.folder, arguments)
+
+
+def test_slots_of_this_machine_mean_nothing_on_a_cluster(user: User) -> None:
+    profiles = "cluster: {backend: slurm, resources: [{cpus: 1, time: 1h}]}\n"
+    (Path.cwd() / "profiles.yaml").write_text(profiles, encoding="utf-8")
+    assert user.exc("compile", "--profile", "cluster").code == 0
+    for option in ("--slots", "--gpus"):
+        ran = user.exc("submit", option, "2")
+        assert ran.code == 2
+        said = f"{option} is about this machine; on a cluster `resources` of profile cluster say"
+        assert said in ran.err
+    assert not (Path.cwd() / "store").exists()

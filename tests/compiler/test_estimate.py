@@ -6,7 +6,9 @@ from pathlib import Path
 
 from exc.compiler.folder import plan_folder
 from exc.compiler.plan import read_plan
-from tests.compiler.study import STUDY, loaded, plan_of
+from exc.compiler.summary import summary
+from exc.spec.profiles import Profile
+from tests.compiler.study import STUDY, identities, loaded, plan_of
 
 
 def test_costs_beyond_64_bits_are_told(tmp_path: Path) -> None:
@@ -26,3 +28,15 @@ def test_costs_beyond_64_bits_are_told(tmp_path: Path) -> None:
     assert heaviest > 2**64
     (tmp_path / "plan.json").write_bytes(plan_folder(plan)["plan.json"])
     assert max(job.estimate.get("flops", 0) for job in read_plan(tmp_path).jobs) == heaviest
+
+
+def test_gpu_hours_are_the_operations_at_the_speed_that_the_profile_says() -> None:
+    resources = [{"gpu_speed": 1e5}, {"on": {"kind": "grpo"}, "gpu_speed": 5e4}]
+    profile = Profile.model_validate({"resources": resources})
+    plan = plan_of(STUDY, profile=profile)
+    rows = {row["what"]: row for row in summary(plan)["cost"]}
+    seconds = sum(job.estimate.get("flops", 0) / (5e4 if job.kind == "grpo" else 1e5) for job in plan.jobs)
+    assert rows["GPU-hours"]["planned"] == f"{seconds / 3600:,.0f}" != "0"
+    assert plan.digest != plan_of(STUDY).digest
+    assert identities(plan) == identities(plan_of(STUDY))
+    assert "GPU-hours" not in {row["what"] for row in summary(plan_of(STUDY))["cost"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from exc.compiler.identity import (
     job_identity,
     step_identity,
 )
+from exc.spec.arg_roles import role
 from exc.spec.args import resolve_args
+from exc.spec.paired import LENGTHS, PAIRED_KINDS, SIDES
 from tests.compiler.study import plan_of
 
 _FILE = {"path": "data/a.jsonl", "bytes": 3, "sha256": "aa"}
@@ -408,3 +411,53 @@ def test_the_last_kept_step_is_the_jobs_artifact() -> None:
     job = plan_of().job("tiny/400/rl/r0/rl")
     assert job.kept == {20: step_identity(job.computation, 20), 40: step_identity(job.computation, 40)}
     assert job.identity == job.kept[40]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("kind", PAIRED_KINDS)
+def test_another_version_of_a_side_is_another_computation(
+    kind: str, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = job_identity(kind, CONFIGS[kind], {})
+    of_side = SIDES[side]
+    newer = {**FIELDS, of_side: replace(FIELDS[of_side], version=FIELDS[of_side].version + 1)}
+    monkeypatch.setattr(identity, "FIELDS", newer)
+    assert job_identity(kind, CONFIGS[kind], {}) != before
+
+
+# What a stage says for both sides: from which seed, with which adapters, how long.
+_OF_BOTH = ("seed", "lora", *LENGTHS.values())
+_OF_A_SIDE = [
+    (side, name) for side, like in SIDES.items() for name in FIELDS[like].fields if name not in _OF_BOTH
+]
+
+
+@pytest.mark.parametrize(("side", "field"), _OF_A_SIDE)
+@pytest.mark.parametrize("kind", PAIRED_KINDS)
+def test_every_field_of_a_side_counts(kind: str, side: str, field: str) -> None:
+    config, own = CONFIGS[kind], CONFIGS[kind][side]
+    value = {**own["args"], "learning_rate": 3e-3} if field == "args" else OTHER[field]
+    if field == "updates_per_rollout":
+        value = 2
+    changed = {**config, side: {**own, field: value}}
+    assert job_identity(kind, changed, {}) != job_identity(kind, config, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (kind, field)
+        for kind in ("sft", "dpo", "kto", "grpo", "rloo")
+        for field in resolve_args(kind, {})
+        if role(kind, field) == "result"
+    ],
+)
+def test_every_result_field_of_args_counts(kind: str, field: str) -> None:
+    config = CONFIGS[kind]
+    changed = {**config, "args": {**config["args"], field: "another value"}}
+    assert job_identity(kind, changed, {}) != job_identity(kind, config, {})
+    for paired in PAIRED_KINDS if kind in SIDES.values() else ():
+        side = next(side for side, like in SIDES.items() if like == kind)
+        whole = CONFIGS[paired]
+        other = {**whole[side], "args": {**whole[side]["args"], field: "another value"}}
+        assert job_identity(paired, {**whole, side: other}, {}) != job_identity(paired, whole, {})

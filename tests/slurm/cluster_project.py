@@ -32,7 +32,7 @@ class ClusterProject(Project):
     def compiled(cls, folder: Path, cluster: Cluster) -> ClusterProject:
         shutil.copytree(FAULTS, folder)
         project = cls(folder, {"SLURM_CONF": str(cluster.conf)}, cluster=cluster)
-        _write_model(folder / "model")
+        write_model(folder / "model")
         project.ok("compile", "--profile", "cluster")
         return project
 
@@ -95,7 +95,7 @@ class ClusterProject(Project):
         assert self.completed() == dict.fromkeys(self.JOBS, 1)
 
 
-def _write_model(folder: Path) -> None:
+def write_model(folder: Path) -> None:
     """The least that is a model with its tokenizer."""
     import numpy
     from safetensors.numpy import save_file

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.slurm.cluster import Cluster, NotHere, why_not
 from tests.slurm.fake import FakeSlurm
+from tests.slurm.worlds import World
 
 ABSENT = pytest.StashKey[str]()
 
@@ -50,6 +52,18 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSlurm]:
     """A fake cluster; nothing that it runs outlives the test."""
     with FakeSlurm(tmp_path_factory.mktemp("fake")) as cluster:
         yield cluster
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.slurm)])
+def world(request: pytest.FixtureRequest) -> World:
+    here: World = request.getfixturevalue("slurm" if request.param == "real" else "fake")
+    return here
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs write where they were submitted."""
+    monkeypatch.chdir(tmp_path)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

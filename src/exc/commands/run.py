@@ -25,6 +25,10 @@ def submit(args: argparse.Namespace) -> int:
         plan = read_plan(Path(args.plan))
     except PlanError as error:
         return fail(str(error))
+    if plan.profile.get("backend") == "slurm" and (args.slots is not None or args.gpus is not None):
+        what = "--slots" if args.slots is not None else "--gpus"
+        of = f"`resources` of profile {plan.profile['name']}"
+        return fail(f"{what} is about this machine; on a cluster {of} say what a job gets", 2)
     if args.detach:
         return _detach(args, folder, find_store(plan, folder))
     told = background()

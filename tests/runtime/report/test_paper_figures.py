@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exc.compiler.plan import Need
 from exc.runtime.report import drawings, write_report
+from exc.runtime.report.costs import Cost
 from exc.runtime.report.drawings import drawings_of
 from exc.runtime.report.figure_rows import drawn_rows
 from exc.runtime.report.panels import Drawing, Panel, Scatter, Series
@@ -112,6 +114,20 @@ def test_efficiency_counts_every_stage_since_the_checkpoint(paper: Study, result
     assert (flops.across.logarithmic, samples.across.logarithmic) == (True, False)
     rows = [row for row in drawn_rows(drawing) if row["series"] == "sft-rl" and row["across"]]
     assert float(rows[0]["place"]) == 4e12 + 2e11 * KEPT[0]
+
+
+def test_what_the_parents_of_a_merge_share_was_done_once(tmp_path: Path) -> None:
+    study = paper_study(tmp_path, num_problems=4)
+    place = f"1B-50B/{LAST}"
+    tuned, trained = (study.jobs[f"{place}/{name}"] for name in ("sft/r0/sft", "sft-rl/r0/rl"))
+    merge = study.job(f"{place}/soup/r0/soup", "merge", ("parent:0", tuned.id), ("parent:1", trained.id))
+    early = Need("parent:2", trained.id, f"grpo/{trained.kept[KEPT[0]]}", "")
+    merge = replace(merge, needs=(*merge.needs, early))
+    study.jobs[merge.id] = merge
+    study.publish(merge, counts={})
+    study.scores(study.cell("test", "1B-50B", LAST, "soup", merge, merge), np.full(4, 0.5), 1)
+    cost = analyse(study.plan(), study.store).costs[merge.artifact]
+    assert cost == Cost(4e12 + 2e11 * KEPT[-1], 20_000 + 64 * KEPT[-1], 2e6 + 9000 * KEPT[-1])
 
 
 def test_a_predictor_sets_the_base_model_beside_what_rl_made_of_it(paper: Study, results: Results) -> None:

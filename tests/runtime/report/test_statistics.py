@@ -247,3 +247,18 @@ def test_flat_counts_as_sharpened_only_beside_a_gain_that_dwarfs_it() -> None:
 def test_nothing_is_seldom_taken_for_something() -> None:
     labels = [judged(CHANCES, CHANCES, seed).label for seed in range(60)]
     assert labels.count("inconclusive") >= 54
+
+
+def test_an_interval_ends_where_shares_end() -> None:
+    """Two replicates that differ say little of a third; but no share is below 0 or above 1."""
+    ids = np.arange(50)
+    low, high = np.zeros((1, 50)), np.ones((1, 50))
+    spread = Sample("spread", ids, np.concatenate([low, high]), np.ones((2, 50)))
+    bootstrap = Bootstrap(seed=0)
+    mean = bootstrap.mean(spread, "gsm8k")
+    assert (mean.low, mean.high) == (0.0, 1.0)
+    base = Sample("base", ids, low + (ids < 5), np.ones((1, 50)))
+    difference = bootstrap.difference(spread, base, "gsm8k")
+    assert (difference.low, difference.high) == (-1.0, 1.0)
+    bits = Sample("bits", ids, 8 * spread.above, 4 * np.ones((2, 50)))
+    assert bootstrap.mean(bits, "text").high > 2

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from exc.runtime.attempts import last_attempt
+from exc.runtime.cancel import Wish, cancel
 from tests.runtime.core.world import job
 from tests.runtime.slurm.tools import (
     branches,
@@ -141,3 +143,39 @@ def test_a_controller_tries_again_what_may_pass_and_no_more(fake: FakeSlurm, roo
     fake.wait()
     assert words(world) == {"bad": "failed", "lost": "done"}
     assert world.started("bad") == 1
+
+
+def test_what_somebody_took_out_of_the_queue_stays_out_until_a_person_submits(
+    fake: FakeSlurm, root: Path
+) -> None:
+    jobs = [job(f"a{number}", cls="x") for number in range(3)]
+    after = job("after", reads=[jobs[1]], cls="z")
+    world = cluster_world(root, *jobs, job("alone", cls="y"), after, slurm={"controller": True})
+    run(world)
+    at = refs(world)
+    fake.run("scancel", at["a1"])
+    fake.run("scancel", at["alone"])
+    go(fake)
+    assert words(world) == {
+        "a0": "done", "a1": "interrupted", "a2": "done", "alone": "interrupted", "after": "waiting"
+    }  # fmt: skip
+    assert sum(".controller." in one.name for one in fake.jobs().values()) == 1
+    last = last_attempt(world.store, world.plan.job("a1").identity)
+    assert last is not None
+    assert last.read()["note"] == f"SLURM job {at['a1']} was ended from outside (scancel), not by exc"
+    run(world)
+    go(fake)
+    assert set(words(world).values()) == {"done"}
+
+
+def test_what_exc_takes_out_of_the_queue_is_not_said_to_be_taken_out_by_hand(
+    fake: FakeSlurm, root: Path
+) -> None:
+    world = cluster_world(root, job("a", cls="x"), job("b", cls="y"))
+    run(world)
+    cancel(world.plan, world.store, Wish(job="a"))
+    assert words(world) == {"a": "cancelled", "b": "queued"}
+    run(world)
+    assert last_attempt(world.store, world.plan.job("a").identity) is None
+    go(fake)
+    assert set(words(world).values()) == {"done"}

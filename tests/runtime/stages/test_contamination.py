@@ -131,3 +131,33 @@ def test_found_is_to_share_a_run_of_words(problem: list[str], text: list[str], n
 
 def test_words_keep_the_signs_that_sums_need() -> None:
     assert words_of("It's 3+4 = 7, (say) $1,000!") == ["it", "s", "3", "+", "4", "=", "7", "say", "1", "000"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a well-known ice-cream", "A WELL KNOWN ice cream"),
+        ("how much is **3 + 4**?", "how much is 3+4"),
+        ("He sold *all* of it -- or so", "He sold all of it, or so"),
+        ("- Tom has 3\n- Ann has 4", "Tom has 3; Ann has 4"),
+        ("her 10-year-old __only__ son", "her 10 year old only son"),
+        ("5 \u2212 3 \u00d7 2 \u00f7 4", "5-3*2/4"),
+        ("2010\u20132012", "2010-2012"),
+        ("one\u00a0ba\u00adsket\u200b of", "one basket  of"),
+        ("caf\u00e9 STRASSE", "cafe\u0301 stra\u00dfe"),
+    ],
+)
+def test_how_a_text_is_set_hides_nothing(one: str, other: str) -> None:
+    assert words_of(one) == words_of(other)
+
+
+def test_sums_that_differ_in_a_sign_stay_apart() -> None:
+    sums = [f"what is 3 {sign} 4" for sign in "+-*/^%<>="] + ["what is 3 4"]
+    assert len({tuple(words_of(text)) for text in sums}) == len(sums)
+    assert words_of("x^2-3*x = y") == ["x", "^", "2", "-", "3", "*", "x", "=", "y"]
+
+
+def test_where_no_spaces_stand_a_part_is_found(bench: Bench) -> None:
+    problem = "\u5c0f\u660e\u6709\u4e09\u4e2a\u82f9\u679c\u5403\u4e86\u4e00\u4e2a\u8fd8\u5269\u51e0\u4e2a"
+    (found,) = look(bench, [problem], [{"text": f"\u9898\u76ee{problem[:12]}\u5417"}])
+    assert not found["whole"]

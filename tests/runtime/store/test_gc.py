@@ -22,6 +22,8 @@ from exc.runtime.outputs import Present
 from exc.runtime.owner import this_process
 from exc.runtime.ready import needed_jobs
 from exc.runtime.registry import find_registrations, register, registrations, unregister
+from exc.runtime.slurm.grouping import ALONE
+from exc.runtime.slurm.records import ENDED, Ledger, Member, Record
 from exc.runtime.store import Store, StoreError
 from tests.runtime.store.shelf import digest, finish, job, plan
 
@@ -248,6 +250,37 @@ def test_leftovers_go_when_their_writer_is_gone_or_was_not_heard_of_for_days(sto
     assert {item.name: "node7" in item.why for item in items} == {"tmp/dead": False, "tmp/long-ago": True}
     collector.remove(items)
     assert {path.name for path in (store.root / "tmp").iterdir()} == {"alive", "elsewhere"}
+
+
+def test_what_a_call_of_sbatch_left_goes_when_all_of_it_has_left_the_queue(store: Store) -> None:
+    done(store, job("one"))
+    ledger = Ledger(store, "study")
+    for key in ("gone", "waiting"):
+        members = {ALONE: (Member("one", digest("one")),)}
+        record = Record(key, f"study.x.{key}", "x", "/plan", "me", "", members, {}, False, 9, None, "7")
+        ledger.write(record)
+        ledger.runs(key).mkdir(parents=True)
+        (ledger.runs(key) / "7_0_log.out").write_text("said", encoding="utf-8")
+        if key == "gone":
+            ledger.close(record, ENDED)
+    assert found(Collector(store, Rules()).find(), "call") == set()  # somebody may still want to read it
+    collector = Collector(store, AT_ONCE)
+    (item,) = (item for item in collector.find() if item.sort == "call")
+    assert (item.name, item.size) == ("study gone", 4)
+    ledger.write(record_of(ledger, "gone"))  # it was taken up again meanwhile
+    assert collector.remove([item]).left == ((item, "something of it is in the queue"),)
+    ledger.close(record_of(ledger, "gone"), ENDED)
+    assert collector.remove([item]).left == ()
+    assert ledger.find("gone") is None
+    assert not ledger.runs("gone").exists()
+    assert [record.key for record in ledger.open_records()] == ["waiting"]
+    assert ledger.output(record_of(ledger, "waiting"), ALONE).read_text(encoding="utf-8") == "said"
+
+
+def record_of(ledger: Ledger, key: str) -> Record:
+    record = ledger.find(key)
+    assert record is not None
+    return record
 
 
 def test_a_damaged_registration_stops_everything(store: Store) -> None:

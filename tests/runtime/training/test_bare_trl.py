@@ -80,15 +80,49 @@ def test_sft_is_sft(undisturbed: Undisturbed, inputs: dict[str, Path], tmp_path:
     assert subject.config["max_steps"] == len(losses)
 
 
+def trained_on_rollouts(
+    trainer_class: Any, config_class: Any, inputs: dict[str, Path], folder: Path, **extra: Any
+) -> Any:
+    """A trainer of TRL's after 8 rollouts of 2 prompts, 4 completions each, two steps on each."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from exc.runtime.stages.ordering import row_at
+
+    def reward(completions: list[str], **_: Any) -> list[float | None]:
+        return [(1.0 if len(text.encode()) % 2 == 0 else 0.1) if text else 0.0 for text in completions]
+
+    arguments = config_class(
+        output_dir=str(folder),
+        learning_rate=1e-2,
+        max_completion_length=6,
+        max_steps=16,
+        seed=7,
+        num_generations=4,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        steps_per_generation=4,
+        shuffle_dataset=False,
+        **BARE,
+        **extra,
+    )
+    trainer = trainer_class(
+        model=AutoModelForCausalLM.from_pretrained(inputs["model"], dtype="float32"),
+        reward_funcs=[reward],
+        args=arguments,
+        train_dataset=Dataset.from_list([{"prompt": f"{row_at(n, 7, 7)}+2="} for n in range(8 * 2)]),
+        processing_class=AutoTokenizer.from_pretrained(inputs["model"]),
+    )
+    trainer.train()
+    return trainer
+
+
 @pytest.mark.parametrize("name", ["grpo", "grpo-reference"])
 def test_grpo_is_grpo(
     name: str, undisturbed: Undisturbed, inputs: dict[str, Path], root: Path, tmp_path: Path
 ) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
-    from exc.runtime.stages.ordering import row_at
     from tests.runtime.harness import make_context
     from tests.runtime.training import world
     from tests.runtime.training.conftest import run_stage
@@ -102,32 +136,7 @@ def test_grpo_is_grpo(
         )
         run_stage(ctx)
 
-    def reward(completions: list[str], **_: Any) -> list[float | None]:
-        return [(1.0 if len(text.encode()) % 2 == 0 else 0.1) if text else 0.0 for text in completions]
-
-    prompts = [{"prompt": f"{row_at(n, 7, 7)}+2="} for n in range(8 * 2)]
-    arguments = GRPOConfig(
-        output_dir=str(tmp_path / "bare"),
-        learning_rate=1e-2,
-        max_completion_length=6,
-        max_steps=16,
-        seed=7,
-        num_generations=4,
-        per_device_train_batch_size=2,
-        gradient_accumulation_steps=2,
-        steps_per_generation=4,
-        shuffle_dataset=False,
-        **BARE,
-        **extra,
-    )
-    trainer = GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(inputs["model"], dtype="float32"),
-        reward_funcs=[reward],
-        args=arguments,
-        train_dataset=Dataset.from_list(prompts),
-        processing_class=AutoTokenizer.from_pretrained(inputs["model"]),
-    )
-    trainer.train()
+    trainer = trained_on_rollouts(GRPOTrainer, GRPOConfig, inputs, tmp_path / "bare", **extra)
     assert_bitwise(trainer.model, published.path(8) / "model")
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     assert published.record(8)["metrics"]["reward"] == rewards[-1]

@@ -12,7 +12,7 @@ from exc.runtime.context import JobFailed
 from tests.runtime.harness import Published, make_context
 from tests.runtime.training import world
 from tests.runtime.training.conftest import Subject, run_stage
-from tests.runtime.training.test_bare_trl import BARE, assert_bitwise, load_tensors
+from tests.runtime.training.test_bare_trl import BARE, assert_bitwise, load_tensors, trained_on_rollouts
 
 pytestmark = pytest.mark.slow
 
@@ -20,41 +20,14 @@ Undisturbed = Callable[[str], tuple[Subject, Published]]
 
 
 def test_rloo_is_rloo(inputs: dict[str, Path], root: Path, tmp_path: Path) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import RLOOConfig, RLOOTrainer
-
-    from exc.runtime.stages.ordering import row_at
 
     ctx, published = make_context(
         tmp_path / "stage", "rloo", world.rloo_config(), inputs, kept=(8,), root=root
     )
     run_stage(ctx)
 
-    def reward(completions: list[str], **_: Any) -> list[float | None]:
-        return [(1.0 if len(text.encode()) % 2 == 0 else 0.1) if text else 0.0 for text in completions]
-
-    arguments = RLOOConfig(
-        output_dir=str(tmp_path / "bare"),
-        learning_rate=1e-2,
-        max_completion_length=6,
-        max_steps=16,
-        seed=7,
-        num_generations=4,
-        per_device_train_batch_size=2,
-        gradient_accumulation_steps=2,
-        steps_per_generation=4,
-        shuffle_dataset=False,
-        **BARE,
-    )
-    trainer = RLOOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(inputs["model"], dtype="float32"),
-        reward_funcs=[reward],
-        args=arguments,
-        train_dataset=Dataset.from_list([{"prompt": f"{row_at(n, 7, 7)}+2="} for n in range(8 * 2)]),
-        processing_class=AutoTokenizer.from_pretrained(inputs["model"]),
-    )
-    trainer.train()
+    trainer = trained_on_rollouts(RLOOTrainer, RLOOConfig, inputs, tmp_path / "bare")
     assert_bitwise(trainer.model, published.path(8) / "model")
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     assert published.record(8)["metrics"]["reward"] == rewards[-1]

@@ -339,5 +339,23 @@ def test_what_it_consumed_is_counted(inputs: dict[str, Path], root: Path, tmp_pa
         assert _steps(published) == list(range(1, steps + 1))
 
 
+def test_it_costs_what_both_sides_cost_alone(inputs: dict[str, Path], root: Path, tmp_path: Path) -> None:
+    """With all the weight on rl, what is sampled is what rl alone samples."""
+    rl_inputs, sft_inputs = ({**inputs, "rows": inputs[f"rows:{side}"]} for side in ("rl", "sft"))
+    counted = []
+    for kind, config, own in (
+        ("grpo", world.grpo_config(updates_per_rollout=1, rollouts=6, seed=7), rl_inputs),
+        ("sft", world.sft_config(max_steps=6, seed=7), sft_inputs),
+        ("parallel", world.paired_config("parallel", weights=[1.0, 0.0]), inputs),
+        ("combined", world.paired_config("combined", weights=[1.0, 0.0]), inputs),
+    ):
+        ctx, published = make_context(tmp_path / kind, kind, config, own, kept=(6,), root=root)
+        run_stage(ctx)
+        counted.append(published.record(6)["counts"])
+    rl, sft, *both = counted
+    for counts in both:
+        assert counts == {name: pytest.approx(rl[name] + sft[name], rel=1e-12) for name in rl}
+
+
 def _steps(published: Published) -> list[int]:
     return [event["step"] for event in published.said("progress")]

@@ -1,7 +1,7 @@
 """A SLURM that a test can make misbehave: a state machine behind sbatch, squeue, sacct, scancel, scontrol,
 sinfo and srun. Its jobs really run, as processes of this machine.
 
-`tests/slurm/test_same.py` compares what it answers with what a real cluster does.
+`tests/slurm/test_same*.py` compare what it answers with what a real cluster does.
 """
 
 from __future__ import annotations
