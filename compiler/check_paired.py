@@ -1,16 +1,10 @@
-"""Checks of stages with two sides: steps that end in no mean, and profiles that spread their weights."""
+"""Checks of stages with two sides: steps that end in no mean."""
 
 from __future__ import annotations
 
-from exc.compiler.build import Draft
-from exc.compiler.resources import Allotment
 from exc.compiler.scope import Scope
-from exc.spec.cells import base_of
-from exc.spec.diagnostics import Diagnostics
-from exc.spec.experiment import Experiment, Path
-from exc.spec.paired import PAIRED_KINDS, Parallel
-from exc.spec.places import owner_span
-from exc.spec.profiles import Profile
+from exc.spec.experiment import Path
+from exc.spec.paired import Parallel
 
 
 def check_means(scope: Scope) -> None:
@@ -39,25 +33,3 @@ def _check_read(scope: Scope, path: Path, step: object, place: tuple[str, int] |
     name = f"`{place[0]}.{scope.stage(place).name}`"
     message = f"step {step} of {name} ends in no mean: its sides meet every {body.sync_every} steps"
     scope.error("between-means", message, (*path, "step"), f"a multiple of {body.sync_every}")
-
-
-def check_whole_weights(draft: Experiment, profile: Profile, diagnostics: Diagnostics) -> None:
-    """Report stages with two sides whose weights the profile spreads over processes."""
-    allotment = Allotment(profile)
-    for recipe, stages in draft.spec.recipes.items():
-        for index, stage in enumerate(stages):
-            if stage.kind not in PAIRED_KINDS:
-                continue
-            cls = f"{base_of(recipe)}.{stage.repeats or stage.name}"
-            jobs = [
-                Draft("", stage.kind, cls, {}, [], "", False, {"trunk": trunk, "recipe": recipe})
-                for trunk in draft.spec.trunks
-            ]
-            launches = [allotment.of(job).get("launch") or {} for job in jobs]
-            ways = [way for launch in launches for way in ("fsdp", "deepspeed") if launch.get(way)]
-            if ways:
-                span = owner_span(draft.tree, ("recipes", recipe, index, stage.kind))
-                message = f"`{recipe}.{stage.name}` changes whole weights, which the profile spreads"
-                message += f" by `launch: {{{ways[0]}: ...}}`"
-                hint = f"leave `launch` out for jobs of kind {stage.kind}: each process then has all weights"
-                diagnostics.error("spread-weights", message, span, hint=hint)

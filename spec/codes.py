@@ -353,10 +353,10 @@ CODES: dict[str, Code] = {
     ),
     "spread-weights": Code(
         "a launch that this stage cannot have",
-        "The profile spreads the weights of a stage with two sides over its processes, by FSDP or DeepSpeed.",
-        "`parallel`, `combined` and `interleave` change whole weights and gradients, of which no "
-        "process would "
-        "have more than a part.",
+        "The profile spreads the weights of a stage over its processes, by FSDP or DeepSpeed.",
+        "What a stage keeps, and goes on from after a stop, are whole weights and moments; `parallel`, "
+        "`combined` and `interleave` change whole ones, too. Of these no process would have more "
+        "than a part.",
         "resources: [{on: {kind: parallel}, launch: {fsdp: fsdp.yaml}}]",
         "Leave `launch` out of the entries that match these jobs: each process then has the whole model "
         "(DDP).",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exc.columns import check_columns
 from exc.compiler.check_batches import check_micro_batches
-from exc.compiler.check_paired import check_whole_weights
+from exc.compiler.check_launch import check_whole_weights
 from exc.compiler.checks import check
 from exc.compiler.compile import compile_plan
 from exc.compiler.diff import shown

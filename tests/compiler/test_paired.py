@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exc.compiler.check_paired import check_whole_weights
+from exc.compiler.check_launch import check_whole_weights
 from exc.compiler.folder import plan_folder
 from exc.compiler.plan import Job, Plan
 from exc.spec.diagnostics import Diagnostics
@@ -130,4 +130,8 @@ def test_a_launch_that_spreads_weights_is_refused(way: str, kind: str, body: dic
         check_whole_weights(loaded.experiment, Profile.model_validate({"resources": [entry]}), diagnostics)
         found.append([(each.code, each.message) for each in diagnostics])
     message = f"`both.avg` changes whole weights, which the profile spreads by `launch: {{{way}: ...}}`"
-    assert found == [[("spread-weights", message)], []]
+    assert found[0] == [("spread-weights", message)]
+    others = "saves and goes on from whole weights, which the profile spreads"
+    assert found[1]
+    assert all(code == "spread-weights" and others in said for code, said in found[1])
+    assert not any("both.avg" in said for _, said in found[1])

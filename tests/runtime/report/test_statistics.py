@@ -261,4 +261,4 @@ def test_an_interval_ends_where_shares_end() -> None:
     difference = bootstrap.difference(spread, base, "gsm8k")
     assert (difference.low, difference.high) == (-1.0, 1.0)
     bits = Sample("bits", ids, 8 * spread.above, 4 * np.ones((2, 50)))
-    assert bootstrap.mean(bits, "text").high > 2
+    assert (bootstrap.mean(bits, "text").high or 0) > 2
