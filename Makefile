@@ -44,7 +44,7 @@ test: $(STAMP)  ## every test but the minutes-long ones
 	$(TEST_ENV) "$(BIN)/python" -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-ci: $(STAMP)  ## the minutes-long tests: the quickstart in full, kills, faults, an editor
-	$(TEST_ENV) "$(BIN)/python" -m pytest -m ci -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(TEST_ENV) "$(BIN)/python" -m pytest -m "ci and not slurm" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-slurm: $(STAMP)  ## the tests on a real SLURM, which they start on this machine; needs root, and Debian or the packages
 	$(TEST_ENV) "$(BIN)/python" -m pytest -m slurm tests/slurm $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.end_to_end.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 SPEC = """\
 extends: own-samples.yaml

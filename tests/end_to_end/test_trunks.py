@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end.project import Project
 from tests.fake_hub import FakeHub, fake_hub
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 LATE, EARLY = "lab/run", "lab/run-early"
 TRUNKS = "trunks:\n"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.slurm.fake import BUSY, DBD_DOWN, LIMIT, SACCT_OFF, TIMED_OUT, FakeSlurm
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 PRINT_RUN = 'echo "run ${SLURM_RESTART_COUNT:-0}" >>runs; if [ -z "$SLURM_RESTART_COUNT" ]; then sleep 60; fi'
 

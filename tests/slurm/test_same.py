@@ -11,7 +11,7 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.fake import SACCT_OFF, FakeSlurm
 from tests.slurm.worlds import World, accounted, failed, rows, sbatch, states, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere")]
+pytestmark = [pytest.mark.ci, pytest.mark.usefixtures("elsewhere")]
 
 FORGOTTEN_AFTER_S = 90  # the real one looks for what it may forget every so often
 

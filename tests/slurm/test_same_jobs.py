@@ -10,7 +10,7 @@ import pytest
 from tests.slurm.fake import FakeSlurm
 from tests.slurm.worlds import World, accounted, failed, rows, sbatch, states, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("elsewhere")]
+pytestmark = [pytest.mark.ci, pytest.mark.usefixtures("elsewhere")]
 
 SUBMISSION_FAILED = "sbatch: error: Batch job submission failed: "
 HELP = 'Try "sbatch --help" for more information'

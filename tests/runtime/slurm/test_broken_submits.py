@@ -20,7 +20,7 @@ from tests.runtime.slurm.tools import (
 from tests.slurm.fake import BUSY, LIMIT, TIMED_OUT, FakeSlurm
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("at", range(1, 8))
 def test_a_submit_that_is_killed_is_gone_on_with(
     fake: FakeSlurm, root: Path, monkeypatch: pytest.MonkeyPatch, at: int
@@ -77,7 +77,7 @@ def test_an_answer_that_is_lost_is_looked_for(fake: FakeSlurm, root: Path) -> No
     assert count(world, "queued") == len(world.plan.jobs)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_a_busy_scheduler_is_asked_again(fake: FakeSlurm, root: Path) -> None:
     world = cluster_world(root, *branches(2))
     fake.inject("sbatch", BUSY, at=2, times=2)
@@ -89,7 +89,7 @@ def test_a_busy_scheduler_is_asked_again(fake: FakeSlurm, root: Path) -> None:
     assert len([one for one in fake.jobs().values() if one.live]) == 8
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_what_was_queued_when_the_scheduler_went_away_is_found_by_the_next(
     fake: FakeSlurm, root: Path
 ) -> None:
@@ -108,7 +108,7 @@ def test_what_was_queued_when_the_scheduler_went_away_is_found_by_the_next(
     assert set(words(world).values()) == {"queued"}
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_limits_open_a_window(fake: FakeSlurm, root: Path) -> None:
     fake.set(max_submit=4)
     world = cluster_world(root, *branches(4))
@@ -124,7 +124,7 @@ def test_limits_open_a_window(fake: FakeSlurm, root: Path) -> None:
     assert len([one for one in fake.jobs().values() if one.live]) == len(world.plan.jobs)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_a_limit_that_strikes_at_a_later_call(fake: FakeSlurm, root: Path) -> None:
     world = cluster_world(root, *branches(2))
     fake.inject("sbatch", LIMIT, at=3, times=10)

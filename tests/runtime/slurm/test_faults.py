@@ -23,7 +23,7 @@ from tests.runtime.slurm.tools import (
 )
 from tests.slurm.fake import SACCT_OFF, FakeSlurm
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 
 @pytest.mark.parametrize(

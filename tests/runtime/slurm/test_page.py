@@ -12,7 +12,7 @@ from tests.docs_blocks import ROOT, Reader, read_page
 PAGE = ROOT / "docs" / "slurm.md"
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("fake")
 def test_the_page_about_slurm(tmp_path: Path) -> None:
     for name in ("here", "scratch"):

@@ -27,7 +27,7 @@ from tests.runtime.slurm.tools import (
 )
 from tests.slurm.fake import FakeSlurm
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 
 def test_a_plan_runs_to_its_end(fake: FakeSlurm, root: Path) -> None:

@@ -16,7 +16,7 @@ from tests.runtime.harness import Published
 from tests.runtime.training import world
 from tests.runtime.training.test_paired import furthest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 Weights = dict[str, Any]
