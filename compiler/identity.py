@@ -266,7 +266,7 @@ FIELDS: Mapping[str, KindIdentity] = {
         {},
     ),
     "score": KindIdentity(
-        1,
+        2,  # which since then counts maj@k at every k, entropy and `distinct` answers
         {
             "verifier": ALWAYS,
             "k": ALWAYS,

@@ -43,7 +43,7 @@ PINNED = {
     "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
     "tiny/400/rl/r0/rl@best.sums.pass@1": (
         "select",
-        "0e564332438be3cffe468e94b489bb3a3588842bc6ab90f402635790769ac9bd",
+        "4aae0840f92e7dd6d126295327cd89b86ce3014b700fe803d86b81a7953dadaa",
     ),
     "tiny/400/scaled/r0/scale": (
         "command",
@@ -55,7 +55,7 @@ PINNED = {
     ),
     "tiny/400/rl/r0/rl.sums.score": (
         "score",
-        "8de140f4535bb3dd4435cf17c2f71ad1dde66d1d6e29c65a4c7c38ab9a087296",
+        "7738f668494e8c9332e699a1f4be521390f8e0c13a16ceab94947e404f39dc91",
     ),
     "tiny/400/rl/r0/rl.text.bits_per_byte": (
         "bits_per_byte",
