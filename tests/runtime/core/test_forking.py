@@ -199,7 +199,7 @@ def test_a_server_that_is_killed_costs_no_job(tmp_path: Path, when: str) -> None
             wait_until(lambda: is_at_work(world, first))
             assert owner_of(world, first).ppid() == server.pid
         server.kill()
-        shown, _ = submitting.communicate(timeout=120)
+        shown, _ = submitting.communicate(timeout=900)
     assert submitting.returncode == 0, shown
     assert [world.started(job.id) for job in world.plan] == [1, 1, 1, 1]
     assert all(is_done(job, world.store) for job in world.plan)

@@ -50,7 +50,7 @@ def test_a_failed_branch_stops_only_what_needs_it(fake: FakeSlurm, root: Path) -
     said = status(world)
     assert "failed bad (data)" in said
     assert "gsm8k.jsonl row 17 has no column `question`" in said
-    assert number_of(fake, "sacct") == 0
+    assert number_of(fake, "sacct") <= 1  # of the one that never started: by whose hand it was taken out
 
 
 def test_each_job_of_a_pack_fails_for_itself(fake: FakeSlurm, root: Path) -> None:
