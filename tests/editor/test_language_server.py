@@ -143,12 +143,15 @@ def ask(server: Server, method: str, text: str) -> Any:
 
 
 def offered(server: Server, text: str) -> dict[str, str]:
-    """What is offered at the `|`: label -> documentation."""
+    """What is offered at the `|`: label -> documentation. A name may be a value, and a key with more."""
     found = ask(server, "completion", text)
     out: dict[str, str] = {}
+    written: set[str] = set()
     for item in found["items"] if isinstance(found, dict) else found or []:
         said = item.get("documentation") or ""
-        assert item["label"] not in out, "offered twice"
+        text = item.get("insertText") or item["label"]
+        assert text not in written, "offered twice"
+        written.add(text)
         out[item["label"]] = said["value"] if isinstance(said, dict) else said
     return out
 
