@@ -27,24 +27,10 @@ from exc.runtime.sources import check_sources
 from exc.runtime.stages import STAGES
 from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
-from exc.spec.paired import PAIRED_KINDS
+from exc.spec.profiles import TOGETHER
 
 # Kinds that compute on the GPU where there is one.
-_ON_DEVICE = frozenset(
-    {
-        "pretrain",
-        "sft",
-        "grpo",
-        "rloo",
-        "dpo",
-        "kto",
-        *PAIRED_KINDS,
-        "sample",
-        "bits_per_byte",
-        "lm_eval",
-        "smoke",
-    }
-)
+_ON_DEVICE = frozenset({*TOGETHER, "sample", "bits_per_byte", "lm_eval", "smoke"})
 
 
 @dataclass(frozen=True, slots=True)

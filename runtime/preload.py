@@ -13,25 +13,13 @@ from collections.abc import Iterable, Sequence
 
 from exc.runtime.stages import STAGES
 from exc.spec.paired import PAIRED_KINDS
+from exc.spec.profiles import TOGETHER
 
 # Kinds whose processes spend seconds on importing torch and transformers.
 HEAVY = frozenset(
     {
-        *(
-            "pretrain",
-            "sft",
-            "grpo",
-            "rloo",
-            "dpo",
-            "kto",
-            *PAIRED_KINDS,
-            "merge",
-            "sample",
-            "bits_per_byte",
-            "lm_eval",
-            "tokenizer",
-            "tokens",
-        ),
+        *TOGETHER,
+        *("merge", "sample", "bits_per_byte", "lm_eval", "tokenizer", "tokens"),
         "smoke",  # of kinds whose own jobs are in the plan, with modules of their own
     }
 )

@@ -38,13 +38,14 @@ Kind = Literal[
     "contamination",
     "smoke",
 ]
-# Kinds that can be tried at their smallest before they are begun. What a command does cannot be made smaller.
-SMOKED = ("pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS, "sample")
-
 # Kinds whose work several processes share. All others have one, whatever GPUs they are given.
 TOGETHER = ("pretrain", "sft", "grpo", "rloo", "dpo", "kto", *PAIRED_KINDS)
+
 # Kinds that run a person's own command, which may start what it likes on the nodes it is given.
 OWN_NODES = ("command", "trainer")
+
+# Kinds that can be tried at their smallest before they are begun. What a command does cannot be made smaller.
+SMOKED = (*TOGETHER, "sample")
 
 
 class Retries(Model):
