@@ -229,3 +229,18 @@ def test_a_repository_without_a_tokenizer_is_named_at_its_place(hub: FakeHub, tm
     assert finding.span is not None
     assert text.splitlines()[finding.span.line - 1].endswith(f"{{hub: {REPO}}}")
     assert len(hub.asked) == 1
+
+
+def test_a_repository_is_said_once_to_be_unlocked_and_not_for_what_nothing_reads(tmp_path: Path) -> None:
+    data = (
+        "data:\n"
+        "  docs: {hub: {repo: lab/texts, config: a, split: train}}\n"
+        "  train: {hub: {repo: lab/texts, config: b, split: train}}\n"
+        "  spare: {hub: {repo: lab/spare, split: train}}\n"
+    )
+    draft = load_text(completed(data), "experiment.yaml").draft
+    assert draft is not None
+    found = Diagnostics()
+    locked(draft, tmp_path, found)
+    said = "lab/texts at `refs/convert/parquet`, of which 2 parts are read, is not locked"
+    assert [(each.code, each.message.partition(":")[0]) for each in found] == [("unlocked", said)]
