@@ -140,6 +140,9 @@ def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     run.start_clock()
     try:
         trainer.train(resume_from_checkpoint=None if state is None else str(state.folder))
+        # The others still look into the folder that the first is about to remove; and where each is alone on
+        # its node, they would be gone a while before the first has published, and the launcher end it.
+        trainer.accelerator.wait_for_everyone()
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
             raise JobFailed("out-of-memory", f"not enough memory: {error}") from error

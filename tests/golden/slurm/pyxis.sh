@@ -79,7 +79,7 @@ node() {
 }
 # One task a node; `$SLURM_NODEID` is read in the task, for here it is 0.
 srun --nodes 8 --ntasks 8 --ntasks-per-node 1 --cpus-per-task 32 \
-  --export ALL --mpi none --kill-on-bad-exit=1 --wait 60 --container-image='registry#lab/exc:1' --container-mounts="$EXC_ROOT:$EXC_ROOT,$EXC_STORE:$EXC_STORE,/scratch:/scratch" \
+  --export ALL --mpi none --kill-on-bad-exit=0 --wait 60 --container-image='registry#lab/exc:1' --container-mounts="$EXC_ROOT:$EXC_ROOT,$EXC_STORE:$EXC_STORE,/scratch:/scratch" \
   bash -c "$(declare -f node); node \"\$1\"" node "$1" &
 child=$!
 # The signals that ask a job to save and stop come to this shell; srun passes them on to every node.
