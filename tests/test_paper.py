@@ -27,7 +27,7 @@ STUDIES = ("gsm8k", "math", "parallel", "rollouts")
 JOBS = {
     "paper/gsm8k.yaml": {
         "fetch": 10, "tokenizer": 1, "tokens": 6, "smoke": 7, "pretrain": 9, "derive": 1, "rows": 3,
-        "grpo": 32, "sft": 18, "sample": 178, "score": 89, "lm_eval": 73,
+        "grpo": 32, "sft": 18, "sample": 192, "score": 96, "lm_eval": 73,
     },
     "paper/math.yaml": {
         "fetch": 10, "tokenizer": 1, "tokens": 7, "smoke": 14, "pretrain": 11, "derive": 1, "rows": 2,
@@ -43,7 +43,7 @@ JOBS = {
     },
     "mini-paper/gsm8k.yaml": {
         "tokenizer": 1, "tokens": 2, "pretrain": 6, "derive": 1, "rows": 2, "grpo": 19, "sft": 12,
-        "sample": 122, "score": 61, "lm_eval": 46,
+        "sample": 128, "score": 64, "lm_eval": 46,
     },
     "mini-paper/math.yaml": {
         "tokenizer": 2, "tokens": 7, "pretrain": 9, "derive": 1, "rows": 2, "grpo": 11, "sft": 8,

@@ -147,7 +147,7 @@ def _line(ax: Axes, placed: _Placed, look: Look) -> None:
         ax.bar(xs, heights, 0.84 * placed.room, foot, color=look.colour, alpha=_COLUMN, linewidth=0)
     if placed.joined:
         crowded = len(placed.panel.series) > FEW
-        alpha = _BAND * (0.5 if series.dashed else 1) * (0.5 if crowded else 1)
+        alpha = _BAND * (0.5 if series.dashed else 1) * (0.3 if crowded else 1)
         ax.fill_between(xs, lows, highs, color=look.colour, alpha=alpha, linewidth=0)
     elif not series.chosen:
         _bars(ax, xs, ys, lows, highs, look.colour)

@@ -62,7 +62,8 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
     """A look for each arm in order, and base's own.
 
     The name before the bracket has the colour, the variants under it differ in marker, dash and shade, whose
-    numbers have no common factor: 105 variants of a name, and 42 names, are distinct.
+    numbers have no common factor: 105 variants of a name, and 42 names, are distinct. Names beyond the colours
+    begin with the next dash and shade.
     """
     names = list(dict.fromkeys(map(base_of, arms)))
     found = {BASE: Look(0, "o")}
@@ -71,12 +72,12 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
         name = base_of(arm)
         place, variant = names.index(name), seen.get(name, 0)
         seen[name] = variant + 1
-        index = 1 + place % (len(LIGHT) - 1)
+        lap, index = divmod(place, len(LIGHT) - 1)
         found[arm] = Look(
-            index,
+            1 + index,
             MARKERS[(place + variant) % len(MARKERS)],
-            DASHES[variant % len(DASHES)],
-            variant % len(SHADES),
+            DASHES[(variant + lap) % len(DASHES)],
+            (variant + lap) % len(SHADES),
         )
     return found
 

@@ -55,8 +55,8 @@ class _Checkpoint:
         return f"{self.evaluation} on {self.trunk} at {count(self.points[0].head.tokens)} tokens"
 
 
-def _checkpoints(asked: Asked, *kinds: str) -> Iterator[tuple[_Checkpoint, list[_Branch]]]:
-    """Checkpoints with branches of which more than the last step is measured."""
+def _checkpoints(asked: Asked, *kinds: str) -> Iterator[tuple[_Checkpoint, list[_Branch], str]]:
+    """Checkpoints with branches of which more than the last step is measured, and what is said of others."""
     for evaluation, trunk in asked.places(*kinds):
         measured = [p for p in asked.results.points if p.estimates]
         here = [p for p in measured if (p.head.evaluation, p.head.trunk) == (evaluation, trunk)]
@@ -65,9 +65,15 @@ def _checkpoints(asked: Asked, *kinds: str) -> Iterator[tuple[_Checkpoint, list[
                 p for p in asked.whole.points if p.estimates and p.head.point[:3] == (evaluation, trunk, at)
             )
             shown = [point for point in here if point.head.at == at]
-            branches = [branch for branch in _branches(asked, shown, own) if len(branch.steps) > 1]
+            found = list(_branches(asked, shown, own))
+            branches = [branch for branch in found if len(branch.steps) > 1]
             if branches:
-                yield _Checkpoint(evaluation, trunk, at, own), branches
+                yield _Checkpoint(evaluation, trunk, at, own), branches, _left_out(found)
+
+
+def _left_out(branches: Sequence[_Branch]) -> str:
+    names = [branch.recipe for branch in branches if len(branch.steps) == 1]
+    return f" Not drawn, for no step but the last is measured: {', '.join(names)}." if names else ""
 
 
 def _branches(asked: Asked, shown: Sequence[Point], every: Sequence[Point]) -> Iterator[_Branch]:
@@ -106,7 +112,7 @@ def step_of(plan: Plan, cell: Cell) -> int | None:
 def dynamics(asked: Asked) -> list[Drawing]:
     """Each branch from its checkpoint through the stages before the last, and along that one's kept steps."""
     out = []
-    for here, branches in _checkpoints(asked, "pass_at_k", "lm_eval", "bits_per_byte"):
+    for here, branches, left_out in _checkpoints(asked, "pass_at_k", "lm_eval", "bits_per_byte"):
         default = first_and_last(asked.results, here.evaluation)
         depth = max(len(branch.before) for branch in branches)
         gap = _GAP * max(step for branch in branches for step, _ in branch.steps)
@@ -127,6 +133,7 @@ def dynamics(asked: Asked) -> list[Drawing]:
                 if asked.request.texts("references")
                 else ""
             )
+            + left_out
             + bands(shown, asked.results.percent)
         )
         title = f"Dynamics within a branch: {here.words}"
@@ -166,7 +173,7 @@ def efficiency(asked: Asked) -> list[Drawing]:
     """Each branch against what its steps cost."""
     costs = asked.request.texts("costs") or ("flops", "samples")
     out = []
-    for here, branches in _checkpoints(asked, "pass_at_k", "lm_eval", "bits_per_byte"):
+    for here, branches, left_out in _checkpoints(asked, "pass_at_k", "lm_eval", "bits_per_byte"):
         default = (chances(asked.results, here.evaluation) or first_and_last(asked.results, here.evaluation))[
             :2
         ]
@@ -182,6 +189,7 @@ def efficiency(asked: Asked) -> list[Drawing]:
         caption = (
             "A line for each branch, along its kept steps, against what all stages since the checkpoint "
             "consumed together, as they counted it. Dashed: the checkpoint itself."
+            + left_out
             + bands(shown, asked.results.percent)
         )
         title = f"Efficiency: {here.words}"
