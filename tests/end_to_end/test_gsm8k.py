@@ -1,4 +1,4 @@
-"""Real rows of GSM8K through pre-training, SFT, GRPO, pass@k and the search for problems in training data."""
+"""Real rows of GSM8K through pre-training, SFT, GRPO, both averaged, pass@k and the search for problems in training data."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ CHANGES = {
                     "sft": {
                         **{"task": "gsm8k", "batch_size": 4, "max_steps": 3},
                         "args": {"learning_rate": 1.0e-3, "max_length": 384},
+                    }
+                }
+            }
+        ],
+        "parallel": [
+            {
+                "avg": {
+                    "parallel": {
+                        **{"max_steps": 2, "weights": [0.5, 0.5]},
+                        **{"rl": {"like": "rl.rl"}, "sft": {"like": "sft.sft"}},
                     }
                 }
             }
@@ -111,7 +121,7 @@ def test_real_rows_all_the_way(project: Project) -> None:
     assert by_source["web"]["trains"] == "the mixture of small"
     cells = _rows(tables / "cells.csv")
     measured = {(row["evaluation"], row["recipe"]) for row in cells if row["state"] == "measured"}
-    arms = ("base", "rl", "sft", "sft-rl")
+    arms = ("base", "rl", "sft", "sft-rl", "parallel")
     assert measured == {("ready", "base"), *(("gsm8k", arm) for arm in arms)}
     names = {row["metric"] for row in cells if row["evaluation"] == "ready"}
     assert {"pass@1", "pass@16", "maj@16", "entropy", "distinct", "parse_rate"} <= names
