@@ -26,8 +26,8 @@ STUDIES = ("gsm8k", "math", "parallel", "rollouts")
 # What the plan of each holds, by kind of job.
 JOBS = {
     "paper/gsm8k.yaml": {
-        "fetch": 10, "tokenizer": 1, "tokens": 6, "smoke": 7, "pretrain": 9, "derive": 1, "rows": 3,
-        "grpo": 32, "sft": 18, "sample": 192, "score": 96, "lm_eval": 73,
+        "fetch": 10, "tokenizer": 1, "tokens": 6, "smoke": 8, "pretrain": 9, "derive": 1, "rows": 3,
+        "grpo": 32, "sft": 18, "sample": 228, "score": 114, "lm_eval": 73,
     },
     "paper/math.yaml": {
         "fetch": 10, "tokenizer": 1, "tokens": 7, "smoke": 14, "pretrain": 11, "derive": 1, "rows": 2,
@@ -42,8 +42,8 @@ JOBS = {
         "fetch": 4, "derive": 3, "rows": 5, "smoke": 7, "sample": 70, "rate": 1, "grpo": 4, "score": 33,
     },
     "mini-paper/gsm8k.yaml": {
-        "tokenizer": 1, "tokens": 2, "pretrain": 6, "derive": 1, "rows": 2, "grpo": 19, "sft": 12,
-        "sample": 128, "score": 64, "lm_eval": 46,
+        "tokenizer": 1, "tokens": 2, "pretrain": 6, "derive": 1, "rows": 3, "grpo": 19, "sft": 12,
+        "sample": 140, "score": 70, "lm_eval": 46,
     },
     "mini-paper/math.yaml": {
         "tokenizer": 2, "tokens": 7, "pretrain": 9, "derive": 1, "rows": 2, "grpo": 11, "sft": 8,

@@ -209,10 +209,22 @@ def baselines(asked: Asked) -> list[Drawing]:
             groups.setdefault((settings["kind"], str(what), str(settings.get("split"))), []).append(name)
     out = []
     for (_, what, _), names in groups.items():
-        if len({_shots(asked, name) for name in names}) > 1:
-            for trunk in asked.whole.trunks:
-                out.append(_baseline(asked, what, sorted(names, key=lambda n: _shots(asked, n)), trunk))
+        for trunk in asked.whole.trunks:
+            found = _of_each_number(asked, names, trunk)
+            if len(found) > 1:
+                out.append(_baseline(asked, what, found, trunk))
     return out
+
+
+def _of_each_number(asked: Asked, names: Sequence[str], trunk: str) -> dict[str, list[Point]]:
+    """Of the evaluations with equally many exemplars, the one that measured most models."""
+    found: dict[int, tuple[str, list[Point]]] = {}
+    for name in names:
+        points = [p for p in final(asked.results.points, name, trunk) if p.head.recipe == BASE]
+        shots = _shots(asked, name)
+        if points and (shots not in found or len(points) > len(found[shots][1])):
+            found[shots] = (name, points)
+    return dict(found[shots] for shots in sorted(found))
 
 
 def _shots(asked: Asked, evaluation: str) -> int:
@@ -221,20 +233,15 @@ def _shots(asked: Asked, evaluation: str) -> int:
     return -1 if given is None else int(given.get("base", 0))
 
 
-def _baseline(asked: Asked, what: str, names: Sequence[str], trunk: str) -> Drawing:
-    found = {
-        name: [p for p in final(asked.results.points, name, trunk) if p.head.recipe == BASE] for name in names
-    }
-    numbers = [_shots(asked, name) for name in names]
+def _baseline(asked: Asked, what: str, found: Mapping[str, list[Point]], trunk: str) -> Drawing:
     panels: list[Panel] = []
-    first = next(iter(names))
+    first = next(iter(found))
     own = chances(asked.results, first) or list(asked.results.evaluations[first].get("metrics", ()))
     for metric in asked.metrics(first, own):
         series = []
         for name, points in found.items():
             shots = _shots(asked, name)
             label = f"{shots}-shot" if shots >= 0 else "as the tasks say"
-            label += f" ({name})" if numbers.count(shots) > 1 else ""
             series += [
                 Series(label, label, line.spots, line.replicates) for line in series_of_points(points, metric)
             ]
@@ -242,7 +249,7 @@ def _baseline(asked: Asked, what: str, names: Sequence[str], trunk: str) -> Draw
             panels.append(level_panel(metric, tuple(series), asked.tokens))
     shown = [point for points in found.values() for point in points]
     caption = (
-        f"The base model over the tokens that it had seen, with {listing([f'`{n}`' for n in names])}, which "
+        f"The base model over the tokens that it had seen, with {listing([f'`{name}`' for name in found])}, which "
         f"differ in how many exemplars stand before the problem.{bands(shown, asked.results.percent)}"
     )
     title = f"Prompts of the base model: {what} on {trunk}"
