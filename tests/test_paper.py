@@ -46,8 +46,8 @@ JOBS = {
         "sample": 140, "score": 70, "lm_eval": 46,
     },
     "mini-paper/math.yaml": {
-        "tokenizer": 2, "tokens": 7, "pretrain": 9, "derive": 1, "rows": 2, "grpo": 11, "sft": 8,
-        "sample": 80, "score": 40,
+        "tokenizer": 2, "tokens": 7, "pretrain": 11, "derive": 1, "rows": 2, "grpo": 13, "sft": 10,
+        "sample": 96, "score": 48,
     },
     "mini-paper/parallel.yaml": {
         "tokenizer": 1, "tokens": 2, "pretrain": 6, "derive": 1, "rows": 2, "grpo": 8, "sft": 8,
