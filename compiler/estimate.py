@@ -92,6 +92,19 @@ def _of_both(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[
     return {name: sum(part.get(name, 0) for part in parts) for name in names}
 
 
+def _rollout_passes(kind: str, config: Mapping[str, Any]) -> int:
+    """Operations per parameter and token of a rollout: sampled, judged by other models, trained on.
+
+    A reference model judges where there is a penalty for leaving it; the model that sampled does where the
+    one that is trained may have moved on, or where another engine did the sampling.
+    """
+    judged = bool(config["args"].get("beta"))
+    judged_again = (
+        kind == "rloo" or config.get("updates_per_rollout", 1) > 1 or config.get("engine") == "vllm"
+    )
+    return FORWARD + TRAIN + FORWARD * (judged + judged_again)
+
+
 def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict[str, float]:
     config, out = draft.config, {}
     if draft.kind == "trainer":
@@ -107,7 +120,8 @@ def _estimate(draft: Draft, parameters: int, by_id: Mapping[str, Draft]) -> dict
     elif draft.kind in ("grpo", "rloo"):
         samples = config["rollouts"] * config["prompts_per_rollout"] * config["num_generations"]
         tokens = samples * int(config["args"].get("max_completion_length") or 0)
-        out = {"samples": samples, "tokens": tokens, "flops": _count((FORWARD + TRAIN) * parameters * tokens)}
+        flops = _count(_rollout_passes(draft.kind, config) * parameters * tokens)
+        out = {"samples": samples, "tokens": tokens, "flops": flops}
     elif draft.kind in PAIRED_KINDS:
         out = _of_both(draft, parameters, by_id)
     elif draft.kind == SMOKE:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from exc.compiler.folder import plan_folder
 from exc.compiler.plan import read_plan
@@ -40,3 +43,26 @@ def test_gpu_hours_are_the_operations_at_the_speed_that_the_profile_says() -> No
     assert plan.digest != plan_of(STUDY).digest
     assert identities(plan) == identities(plan_of(STUDY))
     assert "GPU-hours" not in {row["what"] for row in summary(plan_of(STUDY))["cost"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "passes"),
+    [
+        ({"args": {"beta": 0.0}}, 8),
+        ({"args": {"beta": 0.01}}, 10),
+        ({"args": {"beta": 0.0}, "updates_per_rollout": 2}, 10),
+        ({"args": {"beta": 0.01}, "updates_per_rollout": 2}, 12),
+    ],
+)
+def test_rollouts_cost_what_is_passed_through_models(settings: dict[str, Any], passes: int) -> None:
+    """2 operations a parameter and token forwards, 6 to train; once more for each model that judges."""
+    spec = loaded(STUDY)
+    stage = next(entry["rl"]["grpo"] for entry in spec["recipes"]["rl"] if "rl" in entry)
+    stage["args"] = {**stage.get("args", {}), **settings["args"]}
+    stage |= {name: value for name, value in settings.items() if name != "args"}
+    plan = plan_of(spec)
+    (size,) = {
+        job.estimate["flops"] / job.estimate["tokens"] / 6 for job in plan.jobs if job.kind == "pretrain"
+    }
+    found = {job.estimate["flops"] / job.estimate["tokens"] for job in plan.jobs if job.kind == "grpo"}
+    assert found == {passes * size}
