@@ -24,7 +24,8 @@ def check_figures(ctx: Context) -> None:
         evaluation = ctx.refer("evaluations", (*path, "evaluation"))
         for key in ("x", "y"):
             _check_measured(ctx, (*path, key), None)
-        for number in ctx.indices(*path, "metrics"):
+        # What a stage logs is known only once it ran.
+        for number in ctx.indices(*path, "metrics") if figure != "training" else ():
             _check_measured(ctx, (*path, "metrics", number), evaluation or "", plain_too=True)
         _check_measured(ctx, (*path, "best"), evaluation or "", plain_too=True)
         for number in ctx.indices(*path, "references"):

@@ -19,6 +19,7 @@ Figure = Literal[
     "tradeoff",
     "seeds",
     "efficiency",
+    "training",
     "sweep",
     "baselines",
 ]
@@ -37,6 +38,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "tradeoff": ("x", "y"),
     "seeds": ("evaluation", "metrics", "best"),
     "efficiency": ("evaluation", "metrics", "costs", "log"),
+    "training": ("metrics",),
     "sweep": ("evaluation", "metrics", "axis", "references"),
     "baselines": ("metrics", "log"),
 }
@@ -59,7 +61,8 @@ class FigureOf(Model):
     )
     metrics: tuple[str, ...] | None = Field(
         default=None,
-        description="the metrics, a panel for each, as `pass@1`, in a sweep also as `evaluation/metric`",
+        description="the metrics, a panel for each, as `pass@1`, in a sweep also as `evaluation/metric`; of "
+        "training, as a stage logs them",
     )
     x: str | None = Field(default=None, description="what lies across, as `evaluation/metric`")
     y: str | None = Field(default=None, description="what goes up, as `evaluation/metric`")

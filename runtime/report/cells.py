@@ -23,6 +23,7 @@ UNIT_FILES = {
     "bits_per_byte": ("documents.jsonl", "document", ("num_bytes", "bits")),
 }
 BASE = "base"
+LOGGED = "logged"  # in place of an evaluation's kind: what was logged of training
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,8 @@ def is_counted(units: Units | None, metric: str) -> bool:
 
 
 def noun_of(cell: Cell) -> str:
-    """What an evaluation's n counts."""
-    return "document" if cell.kind == "bits_per_byte" else "problem"
+    """What the n of a number counts."""
+    return {"bits_per_byte": "document", LOGGED: "step"}.get(cell.kind, "problem")
 
 
 def gather(

@@ -26,7 +26,6 @@ WIDTHS = {1: 660, 2: 520, 3: 350}  # pixels of a panel, by how many stand beside
 TOP, BOTTOM, LEFT, RIGHT = 26.0, 42.0, 50.0, 12.0
 _HEIGHTS = {1: 330, 2: 320, 3: 290}
 _TICK = 48.0  # pixels that a tick's label takes, on phones too
-_DENSE = 30  # checkpoints of a panel from which its marks are small
 # How far an interval may stretch the axis: in spans of all values, or in halves of the middle interval.
 _MOST_SPANS, _MOST_WIDTHS = 1.5, 3.0
 _SLOT = 0.7  # of the width, over which the marks of a single checkpoint are spread
@@ -52,7 +51,7 @@ def line_panel(
     slots = Slots(panel, across, beside=beside)
     bands, lines = "", ""
     for series in panel.series:
-        drawer = _Line(panel, series, looks[series.arm], table, across, up, slots, len(xs) >= _DENSE)
+        drawer = _Line(panel, series, looks[series.arm], table, across, up, slots)
         key = keys[entry_name(panel, series)]
         kind = drawer.look.css + (" level" if series.level else "")
         bands += element("g", drawer.band(), class_=kind, data_key=key)
@@ -95,10 +94,9 @@ class _Line:
         across: Axis,
         up: Axis,
         slots: Slots,
-        dense: bool,
     ) -> None:
         self.panel, self.series, self.look, self.table = panel, series, look, table
-        self.across, self.up, self.dense = across, up, dense
+        self.across, self.up, self.dense = across, up, panel.is_dense
         self.shift, self.room = slots.shift(series), slots.room
         self.joined = len(series.spots) > 1 and not (panel.beside or panel.bars or series.chosen)
 

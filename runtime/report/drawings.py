@@ -13,6 +13,7 @@ from exc.runtime.report.panels import Drawing
 from exc.runtime.report.relations import predictor, sharpening, tradeoff
 from exc.runtime.report.results import Results
 from exc.runtime.report.selections import requests_of, select
+from exc.runtime.report.training import training
 from exc.runtime.report.within import dynamics, efficiency
 
 FIGURES: dict[str, Callable[[Asked], list[Drawing]]] = {
@@ -25,6 +26,7 @@ FIGURES: dict[str, Callable[[Asked], list[Drawing]]] = {
     "tradeoff": tradeoff,
     "seeds": seeds,
     "efficiency": efficiency,
+    "training": training,
     "sweep": sweep,
     "baselines": baselines,
 }
@@ -39,6 +41,7 @@ _NEEDS = {
     "tradeoff": "a task and general capability, measured of one recipe and its base model",
     "seeds": "two replicates of a recipe",
     "efficiency": "kept steps of a recipe whose stages counted what they cost",
+    "training": "a recipe whose last stage trains, and the attempts at it in the store",
     "sweep": "a recipe, and where `axis` is given, recipes with that axis",
     "baselines": "the base model measured on one task with several numbers of exemplars",
 }
@@ -57,11 +60,14 @@ def drawings_of(results: Results) -> tuple[list[Drawing], list[str]]:
             notes.append(f"the figure `{name}` is asked for, which this version does not draw")
             continue
         selected = select(results, request.cells)
-        made = [drawing for drawing in make(Asked(selected, results, request)) if drawing.panels]
+        every = make(Asked(selected, results, request))
+        made = [drawing for drawing in every if drawing.panels]
+        lacks = [drawing.lacks for drawing in every if drawing.lacks]
+        notes += [f"the figure `{name}`{words} has nothing to draw{why}" for why in lacks]
         for drawing in made:
             named = replace(drawing, name=_free(drawing.name, taken), title=drawing.title + words)
             found.append(named)
-        if not made:
+        if not made and not lacks:
             measured = any(cell.missing is None for cell in selected.cells)
             why = f"it needs {_NEEDS[name]}" if measured else "none of its cells is measured"
             notes.append(f"the figure `{name}`{words} has nothing to draw: {why}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exc.runtime.report.chart import WIDTHS, line_panel, panel_title
 from exc.runtime.report.cloud import cloud_frame, cloud_panel
 from exc.runtime.report.figure_rows import Table, table_of
-from exc.runtime.report.panels import MOST_COLUMNS, Drawing, Entry, Scatter, entries_of, key_of
+from exc.runtime.report.panels import MOST_COLUMNS, Drawing, Entry, Scatter, entries_of, has_intervals, key_of
 from exc.runtime.report.style import Look
 from exc.runtime.report.svg import swatch
 from exc.spec.cells import base_of
@@ -47,6 +47,10 @@ class Shown:
     def key(self) -> str:
         """What the legend explains beside the names."""
         return key_of(self.drawing)
+
+    @property
+    def has_intervals(self) -> bool:
+        return has_intervals(self.drawing)
 
 
 def show(drawing: Drawing, looks: Mapping[str, Look], files: Sequence[tuple[str, str]]) -> Shown:

@@ -169,18 +169,19 @@ def _line(ax: Axes, placed: _Placed, look: Look) -> None:
 
 def _marks(ax: Axes, placed: _Placed, look: Look) -> None:
     series = placed.series
-    small = 3.5 if placed.panel.bars else 5.5
+    dense = placed.panel.is_dense
+    small = 2.4 if dense else 3.5 if placed.panel.bars else 5.5
     ax.plot(
         placed.place(series.spots),
         placed.values(series.spots),
         color=look.colour,
         linestyle=_linestyle(look, dashed=series.dashed) if placed.joined else "none",
-        linewidth=1.8,
+        linewidth=1.4 if dense else 1.8,
         marker="D" if series.chosen else look.marker,
         markersize=7.5 if series.chosen else small,
         markerfacecolor="none" if series.chosen else "white" if series.dashed else look.colour,
         markeredgecolor=look.colour,
-        markeredgewidth=1.2,
+        markeredgewidth=0.6 if dense else 1.2,
         zorder=3,
     )
 

@@ -27,6 +27,8 @@ def is_share(metric: str) -> bool:
     """Whether a metric is a share, which is written in percent."""
     if "/" in metric:  # task/metric of the harness
         return is_harness_share(metric.rpartition("/")[2])
+    if metric.endswith("learning_rate"):
+        return False
     return metric.startswith(("pass@", "maj@")) or metric.endswith("_rate") or metric == "mean"
 
 

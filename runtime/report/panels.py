@@ -69,6 +69,7 @@ class Across:
 
 
 MOST_COLUMNS = 3
+DENSE = 30  # places of a panel from which its marks are small
 TOKENS = Across("pre-training tokens", "tokens")
 
 
@@ -96,6 +97,10 @@ class Panel:
         """Every place across at which something stands, rising."""
         spots = [spot for series in self.lines for spot in (*series.spots, *series.replicates)]
         return sorted({spot.across for spot in spots})
+
+    @property
+    def is_dense(self) -> bool:
+        return len(self.xs) >= DENSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ class Drawing:
     panels: tuple[Panel | Scatter, ...]
     level: float  # of its intervals: the share of cases in which one is to hold the truth
     columns: int = 0  # panels beside each other; 0: as many as there are, three at most
+    lacks: str = ""  # why there are no panels, where that is known better than by the figure
 
     @property
     def percent(self) -> str:
@@ -172,7 +178,19 @@ def key_of(drawing: Drawing) -> str:
     first = drawing.panels[0]
     if isinstance(first, Scatter):
         return "hollow" if first.changes else ""
-    return "" if first.bars or first.beside else "bands"
+    return "" if first.bars or first.beside or not has_intervals(drawing) else "bands"
+
+
+def has_intervals(drawing: Drawing) -> bool:
+    """Whether any number of a figure has an interval."""
+    for panel in drawing.panels:
+        if isinstance(panel, Scatter):
+            estimates = [spot.estimate for mark in panel.marks for spot in (mark.x, mark.y)]
+        else:
+            estimates = [estimate for series in panel.series for estimate in series.estimates]
+        if any(estimate.low is not None for estimate in estimates):
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,11 @@
     line.append(code, button);
     return line;
   };
-  const cellLines = (number, several) => {
+  // `given` is the link of a number that is not the cell's score, and so has a job and an artifact of its own.
+  const cellLines = (number, several, given) => {
     const origin = document.getElementById(`origin-${number}`);
-    const job = origin.querySelector(".job").textContent;
-    const artifact = origin.querySelector(".artifact").textContent;
+    const job = given ? given.textContent : origin.querySelector(".job").textContent;
+    const artifact = given ? given.dataset.artifact : origin.querySelector(".artifact").textContent;
     const link = make("a", "", several ? `replicate ${origin.dataset.replicate}` : "origin");
     link.href = `#origin-${number}`;
     const head = make("p", "quiet");
@@ -171,14 +172,15 @@
     const replicates = text("Replicates");
     const counted = replicates.startsWith("only") ? `replicate ${replicates.slice(6)} alone` : `replicates: ${replicates}`;
     lines.push(make("p", "quiet", `n = ${text("n")} ${table.dataset.noun}, ${counted}`));
-    const cells = all("a", row.cells[row.cells.length - 1]).map((link) => link.hash.replace("#origin-", ""));
+    const links = all("a", row.cells[row.cells.length - 1]);
+    const cells = links.map((link) => link.hash.replace("#origin-", ""));
     if (whole) {
-      lines.push(...cells.flatMap((number) => cellLines(number, cells.length > 1)));
+      lines.push(...links.flatMap((link, at) => cellLines(cells[at], cells.length > 1, link.dataset.artifact && link)));
       const against = numbers(row.dataset.against);
       if (against.length) lines.push(make("p", "quiet against", "against"));
       lines.push(...against.flatMap((number) => cellLines(number, against.length > 1)));
     } else {
-      const jobs = cells.map((number) => document.getElementById(`origin-${number}`).querySelector(".job").textContent);
+      const jobs = links.map((link) => link.textContent);
       lines.push(make("p", "job-line", jobs[0] + (jobs.length > 1 ? ` and ${jobs.length - 1} more` : "")));
       lines.push(make("p", "hint", "click or Enter: keep it, copy job and artifact"));
     }

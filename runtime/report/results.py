@@ -10,6 +10,7 @@ from exc.compiler.plan import Plan
 from exc.runtime.report.cells import BASE, Cell, gather
 from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of, unmatched
 from exc.runtime.report.costs import Cost, costs_of
+from exc.runtime.report.logs import FIGURE, Log, logs_of
 from exc.runtime.report.record import Record, read_record
 from exc.runtime.report.statistics import LEVEL, Bootstrap, Sample
 from exc.runtime.store import Store
@@ -25,6 +26,7 @@ class Results:
     notes: tuple[str, ...]  # what the report found odd about its own inputs
     evaluations: Mapping[str, Any]  # the plan's, with the metrics that figures ask for
     costs: Mapping[str, Cost]  # of each model measured: what its branch consumed
+    logs: Mapping[str, Log]  # of last stages, by their job's identity; read only for a figure of it
 
     @property
     def level(self) -> float:
@@ -71,9 +73,15 @@ def analyse(plan: Plan, store: Store) -> Results:
         versions = ", ".join(f"{value} ({number})" for value, number in record.environment[name].items())
         notes.append(f"artifacts were made with several values of {name}: {versions}")
     costs = costs_of(plan, store, cells)
+    logs = logs_of(plan, store, cells) if _draws_logs(plan.report) else {}
     return Results(
-        plan, tuple(cells), tuple(points), tuple(contrasts), record, tuple(notes), evaluations, costs
+        plan, tuple(cells), tuple(points), tuple(contrasts), record, tuple(notes), evaluations, costs, logs
     )
+
+
+def _draws_logs(report: Mapping[str, Any]) -> bool:
+    figures = report.get("figures", ())
+    return any(FIGURE in (entry, isinstance(entry, Mapping) and entry.get("figure")) for entry in figures)
 
 
 def asked_evaluations(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -81,7 +89,7 @@ def asked_evaluations(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     asked = [
         str(metric)
         for entry in report.get("figures", ())
-        if isinstance(entry, Mapping)
+        if isinstance(entry, Mapping) and entry.get("figure") != FIGURE
         for metric in (*entry.get("metrics", ()), *(entry[key] for key in ("x", "y", "best") if key in entry))
     ]
     found: dict[str, Mapping[str, Any]] = {}

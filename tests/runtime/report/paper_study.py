@@ -39,6 +39,7 @@ FIGURES: list[Any] = [
     {"figure": "tradeoff", "x": "test/pass@1", "y": "general/mean"},
     {"figure": "seeds", "evaluation": "test", "best": "pass@1"},
     {"figure": "efficiency", "evaluation": "test"},
+    {"figure": "training", "on": {}, "cells": []},
     {"figure": "sweep", "evaluation": "test", "references": ["base"], "on": {}, "cells": []},
     {"figure": "sweep", "evaluation": "test", "axis": "sft_lr", "references": ["rl"], "on": {}, "cells": []},
     "baselines",
@@ -77,6 +78,9 @@ def paper_study(root: Path, steps: tuple[int, ...] = STEPS, num_problems: int = 
     swept = [n for n in here if study.cells[n]["recipe"].startswith("joint")]
     figures = [dict(entry) if isinstance(entry, dict) else entry for entry in FIGURES]
     for entry in figures:
+        if isinstance(entry, dict) and entry["figure"] == "training":
+            chosen = [n for n, cell in enumerate(study.cells) if cell["recipe"] in ("rl", "sft-rl")]
+            entry |= {"on": {"recipes": ["rl", "sft-rl"]}, "cells": chosen}
         if isinstance(entry, dict) and entry["figure"] == "sweep":
             entry |= {"on": {"trunks": [trunk]}, "cells": swept if "axis" in entry else here}
         if isinstance(entry, dict) and entry["figure"] in ("dynamics", "efficiency"):
@@ -118,6 +122,8 @@ def _kept(here: Branch, job_id: str, recipe: str, start: Job, replicate: int) ->
     whole = study.job(job_id, "grpo", ("model", start.id))
     job = dataclasses.replace(whole, identity=kept[KEPT[-1]], kept=kept, computation=whole.identity)
     study.jobs[job_id] = job
+    rewards = [(step / KEPT[-1]) ** 0.5 * (1 - 0.06 * replicate) for step in range(1, KEPT[-1] + 1)]
+    study.logs(job, *({"step": step, "reward": reward} for step, reward in enumerate(rewards, start=1)))
     for step, identity in kept.items():
         last = step == KEPT[-1]
         snapshot = dataclasses.replace(job, identity=identity, id=job_id if last else f"{job_id}@{step}")

@@ -262,7 +262,7 @@ def test_the_page_and_its_files_have_all_figures(paper: Study, tmp_path: Path) -
     page = write_report(paper.plan(), paper.store.root, tmp_path / "report")
     html = page.read_text(encoding="utf-8")
     names = sorted(path.stem for path in (page.parent / "figures").glob("*.pdf"))
-    assert len(names) == 20
+    assert len(names) == 22
     for name in names:
         assert f'id="figure-{name}"' in html
         for suffix in ("svg", "png", "csv"):
