@@ -102,7 +102,8 @@ def _drawing(asked: Asked, metric: str, trunk: str, branches: Sequence[_Branch])
         panels.append(level_panel(metric, series, _STEPS, title=title, column=words(metric)))
     title = f"Training: {words(metric)} by step on {trunk}"
     caption = _caption(metric, branches, windows)
-    return asked.drawing(f"training-{metric}-{trunk}", title, caption, panels)
+    columns = 2 if len(panels) == 4 else 0
+    return asked.drawing(f"training-{metric}-{trunk}", title, caption, panels, columns)
 
 
 def _arms(branches: Sequence[_Branch]) -> list[str]:

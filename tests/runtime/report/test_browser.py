@@ -383,6 +383,19 @@ def test_every_mark_of_every_figure_tells_its_numbers(paper: Browser) -> None:
         paper.press("Escape")
 
 
+def test_what_training_logged_leads_to_the_job_that_trained(paper: Browser) -> None:
+    paper.run("document.querySelector('#figure-training-reward-1B-50B .panel svg').focus()")
+    paper.press("ArrowRight")
+    assert "interval" not in tip(paper)
+    assert "1B-50B/300/rl/r0/rl and 2 more" in tip(paper)
+    paper.press("Enter")
+    said = paper.run("[...document.querySelectorAll('#tip code')].map((code) => code.title)")
+    assert said[0] == "1B-50B/300/rl/r0/rl"
+    assert said[1].startswith("grpo/")
+    assert len(said) == 6  # a job and its artifact for each replicate
+    paper.press("Escape")
+
+
 @pytest.mark.parametrize("width", [1300, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_all_figures_fit_and_no_words_lie_over_each_other(
