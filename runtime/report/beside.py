@@ -249,8 +249,8 @@ def _baseline(asked: Asked, what: str, found: Mapping[str, list[Point]], trunk: 
             panels.append(level_panel(metric, tuple(series), asked.tokens))
     shown = [point for points in found.values() for point in points]
     caption = (
-        f"The base model over the tokens that it had seen, with {listing([f'`{name}`' for name in found])}, which "
-        f"differ in how many exemplars stand before the problem.{bands(shown, asked.results.percent)}"
+        f"The base model over the tokens that it had seen, with {listing([f'`{name}`' for name in found])}, "
+        f"which differ in how many exemplars stand before the problem.{bands(shown, asked.results.percent)}"
     )
     title = f"Prompts of the base model: {what} on {trunk}"
     return asked.drawing(f"baselines-{what}-{trunk}", title, caption, panels)

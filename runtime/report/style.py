@@ -62,8 +62,8 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
     """A look for each arm in order, and base's own.
 
     The name before the bracket has the colour, the variants under it differ in marker, dash and shade, whose
-    numbers have no common factor: 105 variants of a name, and 42 names, are distinct. Names beyond the colours
-    begin with the next dash and shade.
+    numbers have no common factor: 105 variants of a name, and 42 names, are distinct. Names beyond the
+    colours begin with the next dash and shade.
     """
     names = list(dict.fromkeys(map(base_of, arms)))
     found = {BASE: Look(0, "o")}

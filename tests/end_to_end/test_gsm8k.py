@@ -1,4 +1,4 @@
-"""Real rows of GSM8K through pre-training, SFT, GRPO, both averaged, pass@k and the search for problems in training data."""
+"""Real rows of GSM8K through all kinds of stages, pass@k and the search for problems in training data."""
 
 from __future__ import annotations
 
