@@ -35,8 +35,8 @@ JOBS = {
     },
     "paper/parallel.yaml": {
         "fetch": 10, "tokenizer": 1, "tokens": 6, "smoke": 10, "pretrain": 9, "derive": 1, "rows": 3,
-        "grpo": 16, "sft": 10, "parallel": 7, "interleave": 1, "combined": 1, "sample": 150,
-        "score": 75, "lm_eval": 49,
+        "grpo": 16, "sft": 10, "parallel": 7, "interleave": 1, "combined": 1, "sample": 190,
+        "score": 95, "lm_eval": 49,
     },
     "paper/rollouts.yaml": {
         "fetch": 4, "derive": 3, "rows": 5, "smoke": 7, "sample": 70, "rate": 1, "grpo": 4, "score": 33,
@@ -51,7 +51,7 @@ JOBS = {
     },
     "mini-paper/parallel.yaml": {
         "tokenizer": 1, "tokens": 2, "pretrain": 6, "derive": 1, "rows": 2, "grpo": 8, "sft": 8,
-        "parallel": 6, "interleave": 1, "combined": 1, "sample": 92, "score": 46, "lm_eval": 34,
+        "parallel": 6, "interleave": 1, "combined": 1, "sample": 104, "score": 52, "lm_eval": 34,
     },
     "mini-paper/rollouts.yaml": {
         "tokenizer": 1, "tokens": 2, "pretrain": 1, "derive": 3, "rows": 4, "sample": 18, "rate": 1,

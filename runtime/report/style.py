@@ -23,7 +23,7 @@ DASHES: tuple[tuple[float, ...], ...] = (
     (3, 1.2, 1, 1.2, 1, 1.2),
 )
 SECOND = (4.0, 2.0)
-FEW = 6  # lines of a panel; the bands of more are paler, or they would bury each other
+FEW = 5  # lines of a panel; the bands of more are paler, or they would bury each other
 INK = "#1f2328"
 MUTED = "#59636e"
 GRID = "#e4e7eb"
