@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from exc.compiler.classes import job_classes
 from exc.compiler.folder import plan_scripts
-from exc.compiler.plan import Plan
+from exc.compiler.plan import Job, Plan
 from exc.compiler.slurm_options import sbatch_options
 from exc.runtime.doctor.asking import ask
 from exc.runtime.doctor.findings import Finding, failure, ok
@@ -32,13 +32,22 @@ def check_scripts(plan: Plan) -> Iterator[Finding]:
             path.write_bytes(content)
         for cls in classes:
             path = Path(folder) / "jobs" / f"{cls.name}.sh"
-            answer = ask(["sbatch", "--test-only", str(path), cls.jobs[0].id])
+            wide = _together(cls.jobs, plan.profile)
+            answer = ask(["sbatch", "--test-only", *wide, str(path), cls.jobs[0].id])
             if not answer.well:
                 refused += 1
+                said = f"{cls.name} with {' '.join(wide)} (`pack`)" if wide else cls.name
                 todo = f"see the #SBATCH lines of jobs/{cls.name}.sh, which come from `resources` and `slurm`"
-                yield failure("scripts", f"{cls.name}: {answer.complaint}", todo)
+                yield failure("scripts", f"{said}: {answer.complaint}", todo)
     if not refused:
         yield ok("scripts", f"SLURM takes the scripts of all {len(classes)} classes")
+
+
+def _together(jobs: Sequence[Job], profile: Mapping[str, Any]) -> list[str]:
+    """Options over those of the script for jobs that share an allocation; none where each has its own."""
+    pack = min(int(jobs[0].resources.get("pack") or 1), len(jobs))
+    alone, together = (sbatch_options(jobs[0].resources, profile, "", pack=number) for number in (1, pack))
+    return [f"--{name}={value}" for name, value in together.items() if alone.get(name) != value]
 
 
 def check_node(profile: Mapping[str, Any], root: Path, store: Store) -> Iterator[Finding]:

@@ -119,6 +119,14 @@ def test_a_script_that_slurm_refuses(project: Project, slurm: FakeSlurm) -> None
     assert "temporarily unable" in refused["said"]
 
 
+def test_jobs_that_share_an_allocation_are_asked_about_together(project: Project, slurm: FakeSlurm) -> None:
+    project.edit("{on: {kind: grpo}, cpus: 2}", "{on: {kind: score}, cpus: 2, pack: 3}", "profiles.yaml")
+    assert doctor(project).code in (0, 3)
+    wide = [call.argv for call in slurm.calls("sbatch") if "--cpus-per-task=6" in call.argv]
+    assert len(wide) == 1, "of the one class of these jobs"
+    assert "--mem=2862M" in wide[0]
+
+
 def test_a_setup_that_fails(project: Project, slurm: FakeSlurm) -> None:
     project.edit(
         "  backend: slurm\n", "  backend: slurm\n  setup: [source nowhere/bin/activate]\n", "profiles.yaml"
