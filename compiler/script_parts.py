@@ -18,6 +18,10 @@ from exc.spec.profiles import TOGETHER
 # The first port that jobs meet on, and how many there are: below those that a system hands out itself.
 FIRST_PORT, PORTS = 20_000, 12_000
 
+# Over what a file says: each process loads all weights, and keeps its part of them once all are placed. Were
+# they left to the first, as accelerate has it by default, a reference model would stay empty in the others.
+_ALWAYS = {"fsdp": {"fsdp_cpu_ram_efficient_loading": False}}
+
 # What a job reads of the environment, for a container that starts with an empty one.
 _INSIDE = (
     *(
@@ -145,7 +149,7 @@ def accelerate_config(start: Start, settings: Mapping[str, Any]) -> bytes:
         "compute_environment": "LOCAL_MACHINE",
         "debug": False,
         "distributed_type": way.distributed_type if way else "MULTI_GPU",
-        **({way.section: dict(settings)} if way else {}),
+        **({way.section: {**settings, **_ALWAYS.get(start.way, {})}} if way else {}),
         "mixed_precision": "no",
         "use_cpu": start.gpus == 0,
     }

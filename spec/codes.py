@@ -353,13 +353,13 @@ CODES: dict[str, Code] = {
     ),
     "spread-weights": Code(
         "a launch that this stage cannot have",
-        "The profile spreads the weights of a stage over its processes, by FSDP or DeepSpeed.",
-        "What a stage keeps, and goes on from after a stop, are whole weights and moments; `parallel`, "
-        "`combined` and `interleave` change whole ones, too. Of these no process would have more "
-        "than a part.",
-        "resources: [{on: {kind: parallel}, launch: {fsdp: fsdp.yaml}}]",
-        "Leave `launch` out of the entries that match these jobs: each process then has the whole model "
-        "(DDP).",
+        "The profile spreads the weights of a stage over its processes, in a way that cannot be saved whole.",
+        "What a stage keeps, and goes on from after a stop, are whole weights and moments. They are gathered "
+        "under FSDP version 2 on GPUs, without adapters and with AdamW; anything else was never seen to go "
+        "on exactly. `parallel`, `combined` and `interleave` change whole weights at every step.",
+        "resources: [{on: {kind: parallel}, gpus: 4, launch: {fsdp: fsdp.yaml}}]",
+        "Say `fsdp_version: 2` in the file, and nothing of what the message names; or leave `launch` out of "
+        "the entries that match these jobs: each process then has the whole model (DDP).",
     ),
     "k-above-samples": Code(
         "more tries than samples",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from exc.runtime.stages.states import MARKER, State, verify_state
 
 OPTIMIZER = "optimizer.pt"
 
+Deal = Callable[[Any, Mapping[int, Mapping[str, Any]]], dict[int, dict[str, Any]]]
 
-def load_moments(optimizer: Any, folder: Path) -> None:
+
+def load_moments(optimizer: Any, folder: Path, deal: Deal | None = None) -> None:
     """Give an optimizer the moments and the step counts of a resume state; its own settings stay as they are.
 
+    `deal` takes from them the part of this process, where parameters are spread.
     Raises JobFailed("disk") for a damaged state, and JobFailed("config") for one of another shape.
     """
     import torch
@@ -22,11 +26,12 @@ def load_moments(optimizer: Any, folder: Path) -> None:
         raise JobFailed("disk", f"{folder} holds no complete state to take the optimizer's moments from")
     verify_state(State(folder, 0))
     device = next(parameter.device for group in optimizer.param_groups for parameter in group["params"])
-    saved = torch.load(folder / OPTIMIZER, map_location=device, weights_only=True)
+    saved = torch.load(folder / OPTIMIZER, map_location="cpu" if deal else device, weights_only=True)
     own = optimizer.state_dict()
     _check_shapes(optimizer, own, saved, folder)
     # Groups carry the learning rate, the betas and the weight decay, which are those of this run.
-    optimizer.load_state_dict({**own, "state": saved["state"]})
+    state = saved["state"] if deal is None else deal(optimizer, saved["state"])
+    optimizer.load_state_dict({**own, "state": state})
 
 
 def _check_shapes(optimizer: Any, own: Any, saved: Any, folder: Path) -> None:

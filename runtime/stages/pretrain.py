@@ -19,6 +19,7 @@ from exc.runtime.stages.mixture import MixedRows, Mixture, open_tokens
 from exc.runtime.stages.models import count_nonembedding, load_tokenizer
 from exc.runtime.stages.moments import load_moments
 from exc.runtime.stages.session import Run
+from exc.runtime.stages.sharded import deal_moments
 from exc.runtime.stages.training import ResumableTrainer, quieten, train
 from exc.runtime.stages.trlconfig import build_config, lay_out, owned_arguments
 from exc.runtime.stages.weights import load_model, make_model
@@ -117,12 +118,15 @@ class PretrainTrainer(ResumableTrainer):
     def create_optimizer(self, model: Any = None) -> Any:
         is_new = self.optimizer is None
         optimizer = super().create_optimizer(model)
-        if is_new and self.continues is not None:
+        # FSDP puts other parameters into the optimizer once it is made.
+        if is_new and self.continues is not None and not self.is_fsdp_enabled:
             load_moments(optimizer, self.continues)
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
         if self.lr_scheduler is None:
+            if self.continues is not None and self.is_fsdp_enabled:
+                load_moments(self.optimizer, self.continues, deal_moments)
             optimizer = self.optimizer if optimizer is None else optimizer
             self.lr_scheduler = LambdaLR(optimizer, self.schedule)
             self._created_lr_scheduler = True

@@ -235,12 +235,15 @@ class SampledTrainer(ResumableTrainer):
             return
         model: Any = self.accelerator.unwrap_model(self.model)
         trainer.generation_config.stop_strings = list(self.stop)
+        before = vars(model).get("generate")  # FSDP's, which has the root's weights gathered
         # `generate` needs the tokenizer to know them.
-        model.generate = partial(type(model).generate, model, tokenizer=trainer._tokenizer)
+        model.generate = partial(model.generate, tokenizer=trainer._tokenizer)
         try:
             yield
         finally:
             del model.generate
+            if before is not None:
+                model.generate = before
             trainer.generation_config.stop_strings = None
 
     def consumed(self) -> Counts:

@@ -87,13 +87,16 @@ class Run:
         """Whether everything to be kept is in the store."""
         return not self._missing
 
-    def publish(self, model: Any, state: State, counts: Counts) -> None:
-        """Publish the model and the state of a kept step that is not in the store yet."""
+    def publish(self, model: Any, state: State, counts: Counts, whole: Any = None) -> None:
+        """Publish the model and the state of a kept step that is not in the store yet.
+
+        `whole` has the weights of a model of which this process has only a part.
+        """
         if state.step not in self._missing:
             return
 
         def write(folder: Path) -> None:
-            write_model(model, self.tokenizer, folder / "model")
+            write_model(model, self.tokenizer, folder / "model", whole)
             if has_adapters(model):
                 write_adapter(model, folder / ADAPTER)
             copy_state(state, folder / "state")

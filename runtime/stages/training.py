@@ -11,11 +11,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from exc.runtime.context import Counts, JobFailed, Stopped
 from exc.runtime.stages.adapters import check_mergeable, has_adapters
 from exc.runtime.stages.session import Run, is_first_process
+from exc.runtime.stages.sharded import (
+    WholeModel,
+    check_sharding,
+    deal_weights,
+    gather_weights,
+    load_optimizer,
+    save_optimizer,
+)
 from exc.runtime.stages.states import (
     PROGRESS,
     WEIGHTS,
@@ -24,6 +33,7 @@ from exc.runtime.stages.states import (
 )
 from exc.runtime.stages.weights import load_weights, save_weights
 
+_SCHEDULER = "scheduler.pt"  # the name under which Trainer reads it back
 # How torch reports it on a GPU and on a CPU.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
@@ -83,19 +93,23 @@ class ResumableTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         step = self.state.global_step // self.run.updates_per_step
         counts = self.consumed()
+        whole = gather_weights(self.model) if self.is_fsdp_enabled else None
         state = write_state(
-            self.run.ctx.work, step, lambda folder: self._fill(folder, counts), finish=is_first_process()
+            self.run.ctx.work,
+            step,
+            lambda folder: self._fill(folder, counts, whole),
+            finish=is_first_process(),
         )
         self.accelerator.wait_for_everyone()
         self.run.saved(state)
-        self.run.publish(self.accelerator.unwrap_model(self.model), state, counts)
+        self.run.publish(self.accelerator.unwrap_model(self.model), state, counts, whole)
 
-    def _fill(self, folder: Path, counts: Counts) -> None:
+    def _fill(self, folder: Path, counts: Counts, whole: WholeModel | None) -> None:
         self._save_optimizer_and_scheduler(str(folder))
         self._save_scaler(str(folder))
         self._save_rng_state(str(folder))
         if is_first_process():
-            save_weights(self.accelerator.unwrap_model(self.model), folder / WEIGHTS)
+            save_weights(whole or self.accelerator.unwrap_model(self.model), folder / WEIGHTS)
             self._save_extras(folder)
             self.state.save_to_json(str(folder / "trainer_state.json"))
             totals = {"flops": counts.flops, "samples": counts.samples, "tokens": counts.tokens}
@@ -110,10 +124,25 @@ class ResumableTrainer(Trainer):
         """Restore what `_save_extras` saved."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_weights(self.model if model is None else model, Path(resume_from_checkpoint))
+        load = deal_weights if self.is_fsdp_enabled else load_weights
+        load(self.model if model is None else model, Path(resume_from_checkpoint))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        save_optimizer(self.optimizer, Path(output_dir))
+        if is_first_process():
+            scheduler: Any = self.lr_scheduler
+            torch.save(scheduler.state_dict(), Path(output_dir, _SCHEDULER))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None and self.is_fsdp_enabled:
+            load_optimizer(self.optimizer, Path(checkpoint))
+            scheduler: Any = self.lr_scheduler
+            scheduler.load_state_dict(torch.load(Path(checkpoint, _SCHEDULER), weights_only=True))
+        else:
+            super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self._load_extras(Path(checkpoint))
 
@@ -124,9 +153,7 @@ def train(trainer: ResumableTrainer, run: Run, state: State | None) -> None:
     Raises Stopped if the job was asked to stop, after saving, and JobFailed if memory runs out.
     """
     trainer.attach(run)
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        # A state would be a piece on each process: what is written and verified here are whole weights.
-        raise JobFailed("config", "sharded weights (`launch` in the profile) cannot be saved and resumed yet")
+    check_sharding(trainer)
     if has_adapters(trainer.model):
         check_mergeable(trainer.model)
     if state is not None:

@@ -169,12 +169,14 @@ def save_weights(model: Any, path: Path) -> None:
         save_model(model, str(path), metadata={"format": "pt"})
 
 
-def write_model(model: Any, tokenizer: Path, folder: Path) -> None:
+def write_model(model: Any, tokenizer: Path, folder: Path, whole: Any = None) -> None:
     """Write a model folder: config, generation config, safetensors, and the tokenizer's own files.
 
-    Adapters are merged into the weights. Nothing in it depends on where or when it was made.
+    Adapters are merged into the weights; those of `whole` stand in for the model's own, of which this process
+    has only a part. Nothing in it depends on where or when it was made.
     """
-    merged = merged_tensors(model) if has_adapters(model) else None
+    tensors = None if whole is None else whole.state_dict()
+    merged = merged_tensors(model) if has_adapters(model) else tensors
     model = model.get_base_model() if has_adapters(model) else model
     config = model.config
     trained_with_cache = config.use_cache

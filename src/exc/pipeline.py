@@ -51,7 +51,7 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     if profile is not None:
         facts = replace(facts, launch=read_launch_files(profile, root, diagnostics, sources))
         check_micro_batches(draft, profile, diagnostics)
-        check_whole_weights(draft, profile, diagnostics)
+        check_whole_weights(draft, profile, facts.launch, diagnostics)
         _check_settings(profile, diagnostics)
     if diagnostics.has_errors or loaded.experiment is None or profile is None:
         return Compiled(None, loaded.experiment, diagnostics, sources)

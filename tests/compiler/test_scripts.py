@@ -146,7 +146,8 @@ def test_sharded_weights_are_in_script_and_file() -> None:
     facts = replace(facts, launch=settings)
     folder = plan_folder(compile_plan(experiment, facts, given, profile_name="cluster"))
     assert b"--use_fsdp \\" in folder["jobs/sft.sft.sh"]
-    assert yaml.safe_load(folder["jobs/sft.sft.accelerate.yaml"])["fsdp_config"] == {"fsdp_version": 2}
+    config = yaml.safe_load(folder["jobs/sft.sft.accelerate.yaml"])["fsdp_config"]
+    assert config == {"fsdp_version": 2, "fsdp_cpu_ram_efficient_loading": False}
     assert "jobs/smoke.sft.sft.sh" not in folder, "what is sharded cannot be tried in one process"
 
 
