@@ -50,7 +50,7 @@ def subject(kind: str) -> Subject:
         "sft": Subject("sft", world.sft_config(micro_batch_size=1, args={"max_grad_norm": 0.05}), (5, 12)),
         "grpo": Subject("grpo", world.grpo_config(**RAGGED, args=LONGER), (3,)),
         "rloo": Subject("rloo", world.rloo_config(**RAGGED, args=LONGER), (3,)),
-        "dpo": Subject("dpo", world.dpo_config(max_steps=8, args=HARD), (8,)),
+        "dpo": Subject("dpo", world.dpo_config(max_steps=8, micro_batch_size=1, args=HARD), (8,)),
         "kto": Subject("kto", world.kto_config(max_steps=8, args=HARD), (8,)),
     }[kind]
 
