@@ -61,5 +61,5 @@ def test_gsm8k_rows_pass_through_every_stage(tmp_path: Path) -> None:
     for command in ("compile", "submit", "report"):
         project.ok(command)
     results = project.json("results")
-    assert {row["recipe"] for row in results} == {"base", "rl", "sft", "sft-rl", "soup"}
+    assert {row["recipe"] for row in results} == {"base", "rl", "sft", "sft-rl", "parallel", "soup"}
     assert all(row["metrics"] for row in results)
