@@ -75,7 +75,8 @@ class ResumableTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.add_callback(Boundaries(self))
         # Every batch is full; of the last, accelerate would count only as many as rows are left of an epoch.
-        self.accelerator.gather_for_metrics = self.accelerator.gather
+        accelerator: Any = self.accelerator
+        accelerator.gather_for_metrics = accelerator.gather
 
     def consumed(self) -> Counts:
         """Return what the computation has consumed up to now, from its own start."""
