@@ -65,14 +65,14 @@ def _checkpoints(asked: Asked, *kinds: str) -> Iterator[tuple[_Checkpoint, list[
                 p for p in asked.whole.points if p.estimates and p.head.point[:3] == (evaluation, trunk, at)
             )
             shown = [point for point in here if point.head.at == at]
-            found = list(_branches(asked, shown, own))
-            branches = [branch for branch in found if len(branch.steps) > 1]
+            branches = [branch for branch in _branches(asked, shown, own) if len(branch.steps) > 1]
             if branches:
-                yield _Checkpoint(evaluation, trunk, at, own), branches, _left_out(found)
+                yield _Checkpoint(evaluation, trunk, at, own), branches, _left_out(shown, branches)
 
 
-def _left_out(branches: Sequence[_Branch]) -> str:
-    names = [branch.recipe for branch in branches if len(branch.steps) == 1]
+def _left_out(shown: Sequence[Point], branches: Sequence[_Branch]) -> str:
+    drawn = {BASE, *(branch.recipe for branch in branches)}
+    names = dict.fromkeys(point.head.recipe for point in shown if point.head.recipe not in drawn)
     return f" Not drawn, for no step but the last is measured: {', '.join(names)}." if names else ""
 
 

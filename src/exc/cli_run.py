@@ -45,7 +45,7 @@ def add_run_commands(command: Command) -> None:
     results = command("results", "list every score, with the job that it came from")
     add_plan(results, json=True)
     results.add_argument("--csv", action="store_true", help="as comma-separated values")
-    report = command("report", "draw the report from the plan and the artifacts")
+    report = command("report", "draw the report from the plan and its store")
     add_plan(report)
     report.add_argument("-o", "--out", metavar="FOLDER", help="by default `report` beside the spec")
 

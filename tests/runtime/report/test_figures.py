@@ -206,6 +206,15 @@ def test_variants_share_a_hue_and_differ_in_all_else() -> None:
     assert all(contrast_of(look.colour, "#ffffff") >= 3 for look in found.values())
 
 
+def test_a_recipe_beyond_the_colours_differs_from_the_first_of_its_colour_in_all_else() -> None:
+    names = [f"recipe-{number}" for number in range(12)]
+    found = looks(names)
+    for first, second in zip(names[:6], names[6:], strict=True):
+        one, other = found[first], found[second]
+        assert one.index == other.index
+        assert all(getattr(one, part) != getattr(other, part) for part in ("marker", "dash", "shade"))
+
+
 def test_names_of_any_characters_are_safe_for_files_and_anchors(tmp_path: Path) -> None:
     study = whole_study(tmp_path, steps=(300,))
     for cell in study.cells:

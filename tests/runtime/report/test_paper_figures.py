@@ -88,6 +88,7 @@ def test_dynamics_go_through_the_stages_before_and_along_the_kept_steps(
     assert found["sft-rl"].estimates[1].value == pytest.approx(share(paper, "sft", LAST))
     assert found["sft (reference)"].level
     assert len(found["rl"].replicates) == 3 * len(KEPT)
+    assert "Not drawn, for no step but the last is measured: sft" in drawing.caption
 
 
 def test_dynamics_need_kept_steps(paper: Study, results: Results) -> None:
