@@ -18,6 +18,7 @@ from exc.spec import arg_values
 from exc.spec.arg_names import ELSEWHERE, FOREIGN, OPPOSITE, RENAMED, UNUSABLE
 from exc.spec.arg_roles import STAGE_KEYS, owned_hint, role
 from exc.spec.diagnostics import nearest, one_of
+from exc.spec.words import listed
 
 TRL_VERSION = "1.16.0"
 _VERSIONS = {"sft": 1, "grpo": 1, "dpo": 1, "rloo": 1, "kto": 1}
@@ -148,7 +149,7 @@ def _name_problem(kind: str, field: str) -> ArgProblem | None:
         "unknown-field",
         f"{kind} has no field `{field}`",
         expected=f"a field of {_config(kind)} in TRL {TRL_VERSION}",
-        hint=ELSEWHERE.get(_last(field)) or _other_kind(kind, field) or _near(kind, field),
+        hint=ELSEWHERE.get(_last(field)) or _other_kinds(field) or _near(kind, field),
     )
 
 
@@ -191,11 +192,9 @@ def _place_of(kind: str, field: str) -> str | None:
     return owned_hint(kind, field) or beside
 
 
-def _other_kind(kind: str, field: str) -> str | None:
-    for other in _VERSIONS:
-        if other != kind and (field in trl_fields(other) or field in STAGE_KEYS[other]):
-            return f"it belongs to {other}"
-    return None
+def _other_kinds(field: str) -> str | None:
+    others = [other for other in _VERSIONS if field in trl_fields(other) or field in STAGE_KEYS[other]]
+    return f"it belongs to {listed(others, 4)}" if others else None
 
 
 def _near(kind: str, field: str) -> str | None:

@@ -11,6 +11,7 @@ from exc.runtime.report.panels import Across
 
 LOG_FROM = 8.0  # ratio of the largest to the smallest token count above which the axis is logarithmic
 _PADDING = 0.05  # of the values' span, at each end
+_SLANTED = 0.35  # of the room for a number's label, that a slanted name takes beside another
 _NAMES_AIR = 0.5  # about the outermost names, in places
 Tick = tuple[float, str]
 
@@ -83,11 +84,17 @@ def place_ticks(across: Across, axis: Axis, xs: Sequence[float], room: float) ->
         return _apart([(x, count(x)) for x in xs], axis, room)
     if across.kind == "names":
         named = [(place, text) for place, text in across.names if place in set(xs)]
-        ticks = _apart(named, axis, room)
-        return ticks if len(ticks) == len(named) or not across.together else []
+        if not across.together:
+            return _apart(named, axis, room)
+        return named if len(named) * _SLANTED * room <= 1 else []
     if axis.logarithmic:
         return [(tick, count(tick)) for tick in log_ticks(axis.low, axis.high)]
     return [(tick, count(tick) if tick >= 0 else f"{tick:g}") for tick in round_ticks(axis.low, axis.high, 5)]
+
+
+def is_slanted(across: Across, ticks: Sequence[Tick], axis: Axis, room: float) -> bool:
+    """Whether names that are all to be there do not fit beside each other, level as they are."""
+    return across.together and len(_apart(ticks, axis, room)) < len(ticks)
 
 
 def _apart(ticks: Sequence[Tick], axis: Axis, room: float) -> list[Tick]:

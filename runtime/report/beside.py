@@ -27,6 +27,9 @@ from exc.runtime.report.statistics import Estimate
 from exc.runtime.report.tables import cell_value, spread
 from exc.spec.cells import base_of
 
+# What two evaluations may differ in and still be compared for their exemplars.
+_NOT_THE_PROTOCOL = ("num_fewshot", "k", "num_samples", "block_size", "metrics", "mean")
+
 
 def seeds(asked: Asked) -> list[Drawing]:
     """Every replicate, with the mean of those of a recipe; the best only where the spec asks for it."""
@@ -202,17 +205,17 @@ def _without(point: Point, axis: str) -> str:
 
 def baselines(asked: Asked) -> list[Drawing]:
     """The base model under prompts that differ in the number of their exemplars."""
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name, settings in asked.results.evaluations.items():
         if settings["kind"] in ("pass_at_k", "lm_eval"):
-            what = settings.get("task") or ",".join(settings.get("tasks", ()))
-            groups.setdefault((settings["kind"], str(what), str(settings.get("split"))), []).append(name)
+            alike = {key: value for key, value in settings.items() if key not in _NOT_THE_PROTOCOL}
+            groups.setdefault(repr(sorted(alike.items())), []).append(name)
     out = []
-    for (_, what, _), names in groups.items():
+    for names in groups.values():
         for trunk in asked.whole.trunks:
             found = _of_each_number(asked, names, trunk)
             if len(found) > 1:
-                out.append(_baseline(asked, what, found, trunk))
+                out.append(_baseline(asked, names[0], found, trunk))
     return out
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from exc.runtime.report.axes import (
     Axis,
     Tick,
+    is_slanted,
     padded,
     place_axis,
     place_ticks,
@@ -26,6 +27,7 @@ WIDTHS = {1: 660, 2: 520, 3: 350}  # pixels of a panel, by how many stand beside
 TOP, BOTTOM, LEFT, RIGHT = 26.0, 42.0, 50.0, 12.0
 _HEIGHTS = {1: 330, 2: 320, 3: 290}
 _TICK = 48.0  # pixels that a tick's label takes, on phones too
+_LEAN = 4.0  # pixels downwards that a letter of a slanted name takes
 # How far an interval may stretch the axis: in spans of all values, or in halves of the middle interval.
 _MOST_SPANS, _MOST_WIDTHS = 1.5, 3.0
 _SLOT = 0.7  # of the width, over which the marks of a single checkpoint are spread
@@ -39,14 +41,15 @@ def line_panel(
     xs = panel.xs or [0.0]
     beside = panel.beside or panel.bars or len(xs) == 1
     across = place_axis(panel.across, xs, LEFT, width - RIGHT, beside=beside)
-    up = _value_axis(panel, height)
-    ticks = place_ticks(panel.across, across, xs, _TICK / (width - LEFT - RIGHT))
-    grid = value_grid(up, width) + place_grid(ticks, across, height - BOTTOM)
+    up = Axis(*value_range(panel), height - BOTTOM, TOP)
+    below, lean = _words_below(panel, across, xs, up.start)
+    grid = value_grid(up, width) + below
     if panel.zero:
         grid += rule(LEFT, up.place(0), width - RIGHT, up.place(0), "zero")
-    grid += rule(LEFT, height - BOTTOM, width - RIGHT, height - BOTTOM, "axis")
+    grid += rule(LEFT, up.start, width - RIGHT, up.start, "axis")
     words = panel.across.label + (" (log scale)" if across.logarithmic else "")
-    grid += label(panel.y_label, 0, 11, "name") + label(words, (LEFT + width) / 2, height - 5, "name middle")
+    grid += label(panel.y_label, 0, 11, "name")
+    grid += label(words, (LEFT + width) / 2, height + lean - 5, "name middle")
     keys = {entry.name: index for index, entry in enumerate(entries)}
     slots = Slots(panel, across, beside=beside)
     bands, lines = "", ""
@@ -59,7 +62,19 @@ def line_panel(
         lines += element("g", drawer.line(), class_=kind, data_key=key)
     names = [panel.across.label] if panel.across.kind != "tokens" else []
     shown = " ".join(str(table.column(name)) for name in (*names, column_of(panel)))
-    return frame(panel, width, height, grid + bands + lines, shown, (across, up))
+    return frame(panel, width, height + lean, grid + bands + lines, shown, (across, up))
+
+
+def _words_below(panel: Panel, across: Axis, xs: Sequence[float], bottom: float) -> tuple[str, float]:
+    """What stands under the axis, and how many pixels it needs beyond those of a row of words."""
+    room = _TICK / (across.end - across.start)
+    ticks = place_ticks(panel.across, across, xs, room)
+    if not is_slanted(panel.across, ticks, across, room):
+        return place_grid(ticks, across, bottom), 0.0
+    words = "".join(
+        label(text, across.place(value) + 4, bottom + 13, "tick end slanted") for value, text in ticks
+    )
+    return element("g", words, class_="across"), _LEAN * max(len(text) for _, text in ticks)
 
 
 class Slots:
@@ -189,10 +204,6 @@ def value_range(panel: Panel) -> tuple[float, float]:
     if panel.from_zero:
         return 0.0, min(high, 102.0) if panel.scale == 100.0 else high
     return low, high
-
-
-def _value_axis(panel: Panel, height: float) -> Axis:
-    return Axis(*value_range(panel), height - BOTTOM, TOP)
 
 
 def value_grid(up: Axis, width: float) -> str:

@@ -21,6 +21,7 @@ from exc.runtime.report.formats import count
 from exc.runtime.report.panels import Entry, Mark, Scatter
 from exc.runtime.report.scatter import (
     EXPANDED_WORDS,
+    NOTE_ROOM,
     SHARPENED_WORDS,
     arrows,
     bounds,
@@ -46,6 +47,8 @@ def cloud_frame(panels: Sequence[Scatter], width: float) -> tuple[Axis, Axis]:
     left, right, low, high = (*across, *up)
     if panels[0].changes:
         left, right, low, high = framed(across, up)
+    elif any(panel.note for panel in panels):
+        high += NOTE_ROOM * (high - low)
     return Axis(left, right, LEFT, width - RIGHT), Axis(low, high, _HEIGHT - BOTTOM, TOP)
 
 
@@ -65,7 +68,7 @@ def cloud_panel(
     places = {key: (across.place(x), up.place(y)) for key, (x, y) in spots.items()}
     names: dict[str, str] = {}
     # The picture's y runs downwards.
-    for mark, right, above in named_marks(panel, [(x, -y) for x, y in places.values()], _LABEL):
+    for mark, right, above in named_marks(panel, [(x, -y) for x, y in places.values()], _LABEL, width):
         x, y = places[id(mark)]
         kind = "point" if right > 0 else "point end"
         text = label(count(mark.tokens), x + 7 * right, y - 9 * above + 4, kind)

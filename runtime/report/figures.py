@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from exc.runtime.report.axes import Axis, place_axis, place_ticks
+from exc.runtime.report.axes import Axis, is_slanted, place_axis, place_ticks
 from exc.runtime.report.chart import Slots, value_range
 from exc.runtime.report.panels import (
     MOST_COLUMNS,
@@ -35,6 +35,7 @@ _PANEL_INCHES = 3.1  # height
 _DPI = 200
 _BAND = 0.16  # opacity
 _COLUMN = 0.3
+_SLANT = 40.0  # degrees, of names that do not fit side by side
 _TICK_SHARE = 0.11  # of an axis, that a tick's label takes
 
 
@@ -202,6 +203,10 @@ def _bars(
 
 def _across_axis(ax: Axes, panel: Panel, across: Axis, xs: Sequence[float]) -> None:
     ticks = place_ticks(panel.across, across, xs, _TICK_SHARE)
+    if is_slanted(panel.across, ticks, across, _TICK_SHARE):
+        ax.tick_params(axis="x", rotation=_SLANT)
+        for name in ax.get_xticklabels():
+            name.set(ha="right", rotation_mode="anchor")
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_locator(FixedLocator([across.place(value) for value, _ in ticks]))
     ax.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))

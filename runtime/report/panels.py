@@ -59,7 +59,7 @@ class Across:
     kind: Literal["tokens", "numbers", "names"]
     logarithmic: bool | None = None  # None: as the values need
     names: tuple[tuple[float, str], ...] = ()
-    together: bool = False  # all names are written, or where there is no room for that, none
+    together: bool = False  # all names are written, aslant where they do not fit side by side
 
     def words(self, value: float) -> str:
         """A place on it, as a sentence names it."""

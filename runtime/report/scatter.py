@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 EXPANDED_WORDS = "expanded: both up"
 SHARPENED_WORDS = "sharpened: pass@1 up alone"
+NOTE_ROOM = 0.1  # of an axis' height, kept free of marks above them for a note
 _FEW_MARKS = 16
 _LABEL_PIXELS = (36.0, 11.0)  # at the 100 dots an inch that layout is done in
+_EDGE_PIXELS = 12.0  # by which a label may go beyond the axis
+_AWAY = 1.2  # of a label's width, from its mark to its end
 
 
 def draw_scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
@@ -40,6 +43,8 @@ def draw_scatter(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
         }
         ax.annotate("", xy(panel, end), xy(panel, start), arrowprops=style, zorder=2)
     if panel.note:
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + NOTE_ROOM * (high - low))
         ax.text(
             0.02, 0.98, panel.note, transform=ax.transAxes, ha="left", va="top", fontsize=8.5, color=MUTED
         )
@@ -118,7 +123,8 @@ def frame(axes: Sequence[Axes]) -> None:
 def name_checkpoints(ax: Axes, panel: Scatter, looks: Mapping[str, Look]) -> None:
     """Writes its tokens beside each mark that has room for them; the table under the figure has all."""
     places = [tuple(map(float, ax.transData.transform(xy(panel, mark)))) for mark in panel.marks]
-    for mark, right, up in named_marks(panel, [(x, y) for x, y in places], _LABEL_PIXELS):
+    edge = float(ax.bbox.x1) + _EDGE_PIXELS
+    for mark, right, up in named_marks(panel, [(x, y) for x, y in places], _LABEL_PIXELS, edge):
         ax.annotate(
             count(mark.tokens),
             xy(panel, mark),
@@ -145,9 +151,12 @@ def xy(panel: Scatter, mark: Mark) -> tuple[float, float]:
 
 
 def named_marks(
-    panel: Scatter, places: Sequence[tuple[float, float]], size: tuple[float, float]
+    panel: Scatter, places: Sequence[tuple[float, float]], size: tuple[float, float], edge: float
 ) -> list[tuple[Mark, int, int]]:
-    """The marks with room for a label of a size beside them, and the side: right and up are 1 or -1."""
+    """The marks with room for a label of a size beside them, and the side: right and up are 1 or -1.
+
+    No label goes beyond the picture's right `edge`.
+    """
     taken: list[tuple[float, float]] = list(places)
     found = []
     for mark, (x, y) in zip(panel.marks, places, strict=True):
@@ -155,7 +164,8 @@ def named_marks(
             continue
         for right, up in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
             spot = (x + right * size[0] * 0.7, y + up * size[1])
-            if not any(all(abs(o[i] - spot[i]) < size[i] * 0.95 for i in (0, 1)) for o in taken):
+            inside = right < 0 or x + _AWAY * size[0] <= edge
+            if inside and not any(all(abs(o[i] - spot[i]) < size[i] * 0.95 for i in (0, 1)) for o in taken):
                 found.append((mark, right, up))
                 taken.append(spot)
                 break

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 import exc.runtime.report
 from exc.runtime.report import drawings, write_report
-from exc.runtime.report.axes import Axis, log_ticks, place_axis, place_ticks, round_ticks, tick_texts
+from exc.runtime.report.axes import (
+    Axis,
+    is_slanted,
+    log_ticks,
+    place_axis,
+    place_ticks,
+    round_ticks,
+    tick_texts,
+)
 from exc.runtime.report.drawings import drawings_of
 from exc.runtime.report.panels import TOKENS, Across
 from exc.runtime.report.results import Results, analyse
@@ -263,6 +271,20 @@ def test_names_leave_each_other_room_and_words_come_before_numbers() -> None:
     axis = place_axis(across, xs, 0, 300, beside=False)
     assert [text for _, text in place_ticks(across, axis, xs, 0.1)] == ["Pretrain", "sft", "102"]
     assert [text for _, text in place_ticks(across, axis, xs, 0.001)] == [text for _, text in names]
+
+
+def test_names_that_belong_together_are_all_written_aslant_where_a_row_has_no_room() -> None:
+    names = tuple((float(place), f"recipe-{place}") for place in range(8))
+    across = Across("recipe", "names", names=names, together=True)
+    xs = [place for place, _ in names]
+    axis = place_axis(across, xs, 0, 400, beside=True)
+    for room, slanted in ((0.1, True), (0.01, False)):
+        ticks = place_ticks(across, axis, xs, room)
+        assert ticks == list(names)
+        assert is_slanted(across, ticks, axis, room) is slanted
+    assert place_ticks(across, axis, xs, 0.4) == []  # there they would lie over each other, aslant or not
+    lone = replace(across, together=False)
+    assert not is_slanted(lone, place_ticks(lone, axis, xs, 0.1), axis, 0.1)
 
 
 @given(st.floats(1e-3, 1e12), st.floats(1.05, 1e6))

@@ -18,6 +18,7 @@ from exc.runtime.report.drawings import drawings_of
 from exc.runtime.report.figure_rows import drawn_rows
 from exc.runtime.report.panels import Drawing, Panel, Scatter, Series
 from exc.runtime.report.results import Results, analyse
+from exc.runtime.report.scatter import named_marks
 from exc.spec.figures import ARGUMENTS
 from tests.runtime.report.paper_study import KEPT, STEPS, TASKS, paper_study
 from tests.runtime.report.study import Study
@@ -206,13 +207,33 @@ def test_baselines_compare_prompts_of_the_base_model(paper: Study, results: Resu
     found = drawn(results, {"figure": "baselines", "metrics": ["pass@1"]})
     # `test` and `train` are other rows, and so no baselines of each other.
     assert [drawing.name for drawing in found] == [
-        "baselines-arithmetic-1B-50B",
-        "baselines-arithmetic-1B-60B",
+        "baselines-test-1B-50B",
+        "baselines-test-1B-60B",
     ]
     own = lines(found[0].panels[0])
     assert list(own) == ["0-shot", "1-shot", "4-shot"]
     expected = [share(paper, "base", at) for at in STEPS]
     assert [estimate.value for estimate in own["4-shot"].estimates] == pytest.approx(expected)
+
+
+def test_baselines_differ_in_their_exemplars_alone(results: Results) -> None:
+    asked = {"figure": "baselines", "metrics": ["pass@1"]}
+    hot = {**results.evaluations["test"], "temperature": 1.5}
+    apart = replace(results, evaluations={**results.evaluations, "test": hot})
+    assert list(lines(drawn(apart, asked)[0].panels[0])) == ["0-shot", "1-shot"]
+    # Of two with equally many exemplars one is drawn.
+    twice = {**results.evaluations["zero-shot"], "num_fewshot": {"base": 1, "trained": 1}}
+    alike = replace(results, evaluations={**results.evaluations, "zero-shot": twice})
+    assert list(lines(drawn(alike, asked)[0].panels[0])) == ["1-shot", "4-shot"]
+
+
+def test_labels_of_marks_end_within_the_picture(results: Results) -> None:
+    (panel,) = drawn(results, {"figure": "predictor", "x": "train/pass@1", "y": "test/pass@1"})[0].panels[:1]
+    assert isinstance(panel, Scatter)
+    places = [(100.0 * number, 50.0 * number) for number, _ in enumerate(panel.marks)]
+    edge = places[-1][0] + 10
+    sides = {id(mark): right for mark, right, _ in named_marks(panel, places, (38.0, 11.0), edge)}
+    assert [sides[id(mark)] for mark in panel.marks] == [1] * (len(places) - 1) + [-1]
 
 
 def test_general_has_the_mean_and_every_task(results: Results) -> None:
