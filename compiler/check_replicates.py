@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, cos, pi, sin, sqrt, tan
 from statistics import NormalDist
 
 from exc.compiler.points import BASE
@@ -14,6 +14,7 @@ from exc.spec.recipes import Trained
 from exc.spec.references import ModelRef, Selector
 
 _POWER = 0.8  # chance to find a declared effect that is there
+_MANY = 200  # replicates, from which on Student's t asks for at most one or two more than the normal
 
 
 def check_replicates(scope: Scope) -> None:
@@ -89,26 +90,54 @@ def _fewest_planned(scope: Scope, ref: ModelRef) -> int | None:
     return min(counts, default=None)
 
 
-def replicates_for(effect: float, spread: float, confidence: float) -> int:
+def replicates_for(effect: float, spread: float, confidence: float, sides: int = 2) -> int:
     """Replicates of each side with which a difference of means is found with a chance of 80%.
 
-    `effect` and `spread`, the standard deviation between replicates, are of one unit. Two-sided, normal.
+    `effect` and `spread`, the standard deviation between replicates, are of one unit. Of a checkpoint there
+    are none: compared with it, a recipe is the one side that spreads. Two-sided, by Student's t as the report
+    has it: of a few replicates the normal distribution would promise far too much.
     """
-    quantile = NormalDist().inv_cdf
-    total = quantile((1 + confidence) / 2) + quantile(_POWER)
-    return max(2, ceil(2 * (total * spread / effect) ** 2))
+    tails = ((1 + confidence) / 2, _POWER)
+
+    def needed(quantiles: float) -> int:
+        return max(2, ceil(sides * (quantiles * spread / effect) ** 2))
+
+    num = needed(sum(map(NormalDist().inv_cdf, tails)))
+    while num < _MANY and needed(sum(_student(tail, sides * (num - 1)) for tail in tails)) > num:
+        num += 1
+    return num
+
+
+def _student(share: float, freedom: int) -> float:
+    """The quantile of Student's t at a share above a half, for a whole number of degrees of freedom."""
+    low, high = 0.0, pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _between(middle, freedom) < 2 * share - 1 else (low, middle)
+    return sqrt(freedom) * tan(low)
+
+
+def _between(angle: float, freedom: int) -> float:
+    """The chance that |t| is below sqrt(freedom) tan(angle): Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    is_odd = freedom % 2
+    term, total = (cos(angle) if is_odd else 1.0), 0.0
+    for above in range(2 + is_odd, freedom + 1, 2):
+        total += term
+        term *= cos(angle) ** 2 * (above - 1) / above
+    return 2 / pi * (angle + sin(angle) * total) if is_odd else sin(angle) * total
 
 
 def _check_replicates_enough(scope: Scope, path: Path, contrast: Contrast) -> None:
     if contrast.effect is None:
         return
-    counts = [_fewest_planned(scope, ref) for ref in (contrast.a, contrast.b)]
-    fewest = min((count for count in counts if count is not None), default=None)
-    if fewest is None:
+    found = [_fewest_planned(scope, ref) for ref in (contrast.a, contrast.b)]
+    counts = [count for count in found if count is not None]
+    if not counts:
         return
-    needed = 2
+    needed, fewest = 2, min(counts)
     if contrast.spread is not None:
-        needed = replicates_for(contrast.effect, contrast.spread, scope.spec.report.confidence)
+        confidence = scope.spec.report.confidence
+        needed = replicates_for(contrast.effect, contrast.spread, confidence, len(counts))
     if fewest >= needed:
         return
     has = f"{fewest} replicate" + ("" if fewest == 1 else "s")
@@ -118,9 +147,10 @@ def _check_replicates_enough(scope: Scope, path: Path, contrast: Contrast) -> No
         )
         hint = "write `spread`, the standard deviation between seeds that is known or feared, for a number"
     else:
+        each = " of each" if len(counts) > 1 else ""
         message = (
             f"an effect of {contrast.effect:g} between models whose seeds spread by {contrast.spread:g} "
-            f"needs {needed} replicates of each, and there {'is' if fewest == 1 else 'are'} {fewest}"
+            f"needs {needed} replicates{each}, and there {'is' if fewest == 1 else 'are'} {fewest}"
         )
         hint = (
             f"that gives a chance of {_POWER:.0%} to find it; write "
