@@ -15,20 +15,14 @@ _TABLES = Path(__file__).parent / "tables"
 
 # What a task is known by, where it gives several numbers: the first of these that it has.
 _HEADLINES = ("acc_norm", "acc", "exact_match", "f1", "score")
-# Of these less is better, and they are no shares: no mean over tasks takes them in.
-_NO_SHARE = frozenset(
+_LESS_IS_BETTER = frozenset(
     {
-        *(
-            "perplexity",
-            "word_perplexity",
-            "byte_perplexity",
-            "bits_per_byte",
-            "brier_score",
-            "likelihood_diff",
-        ),
-        *("bleu", "chrf", "ter", "wer", "mse"),
+        *("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"),
+        *("brier_score", "likelihood_diff", "ter", "wer", "mse"),
     }
 )
+# No shares: no mean over tasks takes them in.
+_NO_SHARE = _LESS_IS_BETTER | {"bleu", "chrf"}
 
 Metrics = tuple[str, ...]  # as results name them: `acc`, or `exact_match,strict-match` behind a filter
 
@@ -72,6 +66,11 @@ def headline(metrics: Sequence[str]) -> str | None:
 def is_share(metric: str) -> bool:
     """Whether a metric of the harness is one that a mean over tasks can take in: a share, more is better."""
     return metric.partition(",")[0] not in _NO_SHARE
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether less of a metric is better: of a study's own, or of the harness as `task/metric,filter`."""
+    return metric.rpartition("/")[2].partition(",")[0] in _LESS_IS_BETTER
 
 
 @cache

@@ -7,10 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from exc.spec.base import Count, Fraction, Model, PositiveInt
+from exc.spec.harness import less_is_better
 from exc.spec.schedule import FractionRange, StepRange, TokenRange
 from exc.spec.units import Tokens
-
-LESS_IS_BETTER = frozenset({"bits_per_byte"})  # of all other metrics more is better
 
 
 class Best(Model):
@@ -25,12 +24,12 @@ class Best(Model):
     @property
     def name(self) -> str:
         """What the chosen step is called in ids and reports: no two choices that differ have one name."""
-        against = "" if self.is_max != (self.metric in LESS_IS_BETTER) else ".max" if self.is_max else ".min"
+        against = "" if self.is_max != less_is_better(self.metric) else ".max" if self.is_max else ".min"
         return f"best.{self.evaluation}.{self.metric}{against}"
 
     @property
     def is_max(self) -> bool:
-        return self.mode == "max" or (self.mode is None and self.metric not in LESS_IS_BETTER)
+        return self.mode == "max" or (self.mode is None and not less_is_better(self.metric))
 
 
 class BestStep(Model):

@@ -26,6 +26,7 @@ from exc.runtime.report.panels import Across, Drawing, Panel, Series, Spot
 from exc.runtime.report.statistics import Estimate
 from exc.runtime.report.tables import cell_value, spread
 from exc.spec.cells import base_of
+from exc.spec.harness import less_is_better
 
 # What two evaluations may differ in and still be compared for their exemplars.
 _NOT_THE_PROTOCOL = ("num_fewshot", "k", "num_samples", "block_size", "metrics", "mean")
@@ -77,7 +78,7 @@ def _best(points: Sequence[Point], metric: str, by: str, places: Sequence[int]) 
         for point in points:
             if point.head.arm != arm or by not in point.estimates or metric not in point.estimates:
                 continue
-            sign = -1 if by == "bits_per_byte" else 1
+            sign = -1 if less_is_better(by) else 1
             cell = max(point.measured, key=lambda cell: sign * cell_value(cell, by))
             mean = point.estimates[metric]
             estimate = Estimate(cell_value(cell, metric), None, None, mean.num_units, (1,))

@@ -15,6 +15,7 @@ from exc.runtime.report.results import Results
 from exc.runtime.report.selections import Request
 from exc.runtime.report.statistics import Estimate, Sample
 from exc.runtime.report.tables import cell_value
+from exc.spec.harness import less_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,8 @@ def level_panel(
 def level_label(metric: str) -> str:
     """The axis of a metric."""
     name = words(metric)
-    if metric == "bits_per_byte":
-        return "bits per byte (lower is better)"
+    if less_is_better(metric):
+        return f"{name} (lower is better)"
     return f"{name} ({unit(metric)})" if unit(metric) else name
 
 

@@ -26,9 +26,9 @@ from exc.runtime.report.svg import definitions
 from exc.runtime.report.tables import cell_value, ordered_metrics
 from exc.runtime.store import Store
 from exc.spec.cells import base_of
+from exc.spec.harness import less_is_better
 
 _HERE = Path(__file__).parent
-LOWER_IS_BETTER = frozenset({"bits_per_byte"})
 _VERDICTS = ("expanded", "sharpened", "declined", "inconclusive")
 
 
@@ -189,7 +189,7 @@ def _bar(metric: str, estimate: Estimate, reach: float) -> str:
 
     tone = "open"
     if estimate.above_zero or estimate.below_zero:
-        tone = "better" if estimate.above_zero != (metric in LOWER_IS_BETTER) else "worse"
+        tone = "better" if estimate.above_zero != less_is_better(metric) else "worse"
     left, width = place(estimate.low), place(estimate.high) - place(estimate.low)
     return f"{tone} {left:.1f} {max(width, 0.5):.1f} {place(estimate.value):.1f}"
 

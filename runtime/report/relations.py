@@ -18,6 +18,7 @@ from exc.runtime.report.lines import (
 )
 from exc.runtime.report.panels import Drawing, Mark, Scatter
 from exc.runtime.report.ranks import spearman
+from exc.spec.harness import less_is_better
 
 _WORDS = {"base": "base", "input": "the stage's input", "asked": "what the spec sets beside it"}
 
@@ -126,7 +127,7 @@ def tradeoff(asked: Asked) -> list[Drawing]:
         )
         names = (f"{x[1]}, {x[0]}", f"{words(y[1])}, {y[0]}")
         panel = Scatter(f"{x[0]} and {y[0]}", (x[1], y[1]), marks, changes=False, names=names, arrows=True)
-        better = " Less is better there." if y[1] == "bits_per_byte" else ""
+        better = " Less is better there." if less_is_better(y[1]) else ""
         caption = (
             f"{x[1]} on {x[0]} (across) and {words(y[1])} on {y[0]} (up), with "
             f"{asked.results.percent} intervals; arrows lead from each checkpoint to what recipes made of "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from exc.compiler.plan import Job, Plan
 from exc.spec.references import Best
 from tests.compiler.study import artifacts, plan_of, plan_with
@@ -99,3 +101,20 @@ def test_a_choice_that_is_written_in_two_ways_is_one() -> None:
         for c in plan.report["cells"]
     ]
     assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_max"),
+    [
+        ("pass@1", True),
+        ("bits_per_byte", False),
+        ("hellaswag/acc_norm", True),
+        ("wikitext/word_perplexity", False),
+        ("folder/task/perplexity,none", False),
+    ],
+)
+def test_what_is_best_follows_from_the_metric(metric: str, is_max: bool) -> None:
+    best = Best(evaluation="measured", metric=metric)
+    assert best.is_max == is_max
+    assert best.name == f"best.measured.{metric}"
+    assert Best(evaluation="measured", metric=metric, mode="max").is_max
