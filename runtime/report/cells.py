@@ -34,6 +34,7 @@ class Units:
     counts: Mapping[str, Floats]
     values: Mapping[str, Floats] = field(default_factory=dict)  # metrics that each unit has itself
     parts: Parts = field(default_factory=dict)  # metrics of some of the units, above and below the line
+    groups: Ints | None = None  # the task of each, where they are of several
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,8 @@ def _choice(step: int | str | None) -> str:
 def _read_units(folder: Path, evaluation: Mapping[str, Any]) -> Units | None:
     """Raises ValueError with what is wrong with the file of units."""
     if evaluation["kind"] == "lm_eval":
-        numbers, parts = read_harness_units(folder, evaluation)
-        return Units(numbers, {}, parts=parts)
+        numbers, tasks, parts = read_harness_units(folder, evaluation)
+        return Units(numbers, {}, parts=parts, groups=tasks)
     if evaluation["kind"] not in UNIT_FILES:
         return None
     name, number, fields = UNIT_FILES[evaluation["kind"]]

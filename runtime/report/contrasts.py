@@ -10,10 +10,12 @@ import numpy as np
 
 from exc.compiler.plan import Plan
 from exc.runtime.report.cells import BASE, Cell, is_counted, job_of, metric_names, ratio
+from exc.runtime.report.formats import is_share
 from exc.runtime.report.statistics import (
     FLAT_SHARE,
     Bootstrap,
     Estimate,
+    Ints,
     Measured,
     Recorded,
     Sample,
@@ -114,7 +116,15 @@ def sample_of(cells: Sequence[Cell], metric: str, name: str) -> Measured:
     ]
     above, below = (np.stack([row[part] for row in rows]) for part in (0, 1))
     counted = below.any(axis=0)  # of several tasks under one evaluation, the units of those that are meant
-    return Sample(name, ids[counted], above[:, counted], below[:, counted])
+    found = Sample(name, ids, above, below, _groups(cells[0], ids), is_share(metric))
+    return found.at(ids[counted])
+
+
+def _groups(cell: Cell, ids: Ints) -> Ints | None:
+    """The tasks of some units, where an evaluation has several."""
+    assert cell.units is not None
+    groups = cell.units.groups
+    return None if groups is None else groups[np.searchsorted(cell.units.ids, ids)]
 
 
 def contrasts_of(

@@ -18,14 +18,17 @@ MEAN = "mean"
 Parts = Mapping[str, tuple[Floats, Floats]]
 
 
-def read_harness_units(folder: Path, evaluation: Mapping[str, Any]) -> tuple[Ints, Parts]:
-    """The numbers of the units, and for each metric what stands above and below the line, zero without one.
+def read_harness_units(folder: Path, evaluation: Mapping[str, Any]) -> tuple[Ints, Ints, Parts]:
+    """The numbers of the units and of their tasks; of each metric what stands above and below the line.
+
+    Where a unit has none of a metric, both are zero.
 
     Raises ValueError with what is wrong with the file.
     """
     try:
         rows = [orjson.loads(line) for line in (folder / UNITS).read_bytes().splitlines() if line.strip()]
         ids = np.array([row["unit"] for row in rows], dtype=np.int64)
+        tasks = np.unique([str(row["task"]) for row in rows], return_inverse=True)[1]
         parts = _parts(rows, evaluation)
     except OSError as error:
         raise ValueError(f"{UNITS} cannot be read ({error.strerror})") from None
@@ -34,7 +37,8 @@ def read_harness_units(folder: Path, evaluation: Mapping[str, Any]) -> tuple[Int
     if not ids.size or np.unique(ids).size != ids.size:
         raise ValueError(f"{UNITS} is empty or names a unit twice")
     order = np.argsort(ids, kind="stable")
-    return ids[order], {name: (above[order], below[order]) for name, (above, below) in parts.items()}
+    ordered = {name: (above[order], below[order]) for name, (above, below) in parts.items()}
+    return ids[order], tasks[order], ordered
 
 
 def _parts(rows: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any]) -> Parts:

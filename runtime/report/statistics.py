@@ -2,15 +2,16 @@
 
 A measurement is a ratio of sums over units: pass@k has a one for each problem below the line, bits per byte
 has a document's bytes. One draw of units serves every recipe of an evaluation, so that differences are
-paired. Of replicates there are too few to draw from: their mean is moved by Student's t with as many degrees
-of freedom as they leave, times its standard error, which holds its level with two replicates as with ten.
+paired; where units are of several tasks, those of each are drawn among themselves. Of replicates there are
+too few to draw from: their mean is moved by Student's t with as many degrees of freedom as they leave, times
+its standard error, which holds its level with two replicates as with ten.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ FLAT_SHARE = 0.5
 # A bound nearer to zero is printed as zero, and counts as zero: 0.05 points of a share, 0.0005 bits per byte.
 RESOLUTION = 0.0005
 
+_SAME = 1e-9  # what is nearer differs by rounding alone
 _CHUNK = 500  # resamples multiplied at a time: bounds memory on large problem sets
 
 
@@ -53,16 +55,27 @@ class Sample:
     ids: Ints  # the units' own numbers, rising
     above: Floats  # (replicates, units)
     below: Floats  # (replicates, units)
+    groups: Ints | None = None  # (units,): only within its group is a unit drawn; None: among all
+    bounded: bool = True  # whether the metric is one of which a unit has all at most, and none at least
 
     def at(self, ids: Ints) -> Sample:
         """The same measurement on some of the units."""
         where = np.searchsorted(self.ids, ids)
-        return Sample(self.name, ids, self.above[:, where], self.below[:, where])
+        groups = None if self.groups is None else self.groups[where]
+        return replace(self, ids=ids, above=self.above[:, where], below=self.below[:, where], groups=groups)
 
     @property
     def is_share(self) -> bool:
         """Whether every unit counts once and has between none and all of it, as in pass@k."""
-        return bool((self.below == 1).all() and (self.above >= 0).all() and (self.above <= 1).all())
+        counts_once = self.bounded and bool((self.below == 1).all())
+        return counts_once and bool((self.above >= 0).all() and (self.above <= 1).all())
+
+    @property
+    def strata(self) -> list[Ints]:
+        """The places of the units of each group."""
+        if self.groups is None:
+            return [np.arange(self.ids.size)]
+        return [np.flatnonzero(self.groups == group) for group in np.unique(self.groups)]
 
     def value(self) -> float:
         """The mean over replicates of the ratio over units."""
@@ -115,7 +128,7 @@ class Bootstrap:
         self.seed = seed
         self.level = level
         self.num_resamples = num_resamples
-        self._units: dict[tuple[str, int], NDArray[np.uint16]] = {}
+        self._units: dict[tuple[str, int, tuple[bytes, ...]], NDArray[np.uint16]] = {}
 
     def mean(self, sample: Measured, family: str) -> Estimate:
         """The value of one sample. Samples of one `family` (an evaluation) share draws of units."""
@@ -138,6 +151,11 @@ class Bootstrap:
             least, most = _possible(placed)
             bounds = np.clip(np.quantile(draws, [tail, 1 - tail]), least, most)
             low, high = (float(bound) for bound in bounds)
+            if np.isfinite(most) and _are_alike(placed):
+                # No draw shows another unit: with at most this share of them, none may have come up yet.
+                unseen = 1 - tail ** (1 / min(sizes))
+                low = min(low, value - unseen * (value - least))
+                high = max(high, value + unseen * (most - value))
         return Estimate(float(value), low, high, min(sizes), tuple(counts.values()))
 
     def _draws(self, placed: Sequence[tuple[float, Measured]], family: str) -> Floats:
@@ -160,7 +178,7 @@ class Bootstrap:
         if isinstance(sample, Recorded):
             noise = self._rng(f"recorded:{family}:{sample.name}").standard_normal(self.num_resamples)
             return np.asarray(sample.values.mean() + noise * sample.errors.mean())
-        units = self._unit_counts(family, sample.ids.size)
+        units = self._unit_counts(family, sample)
         out = np.empty(self.num_resamples)
         for start in range(0, self.num_resamples, _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -178,14 +196,17 @@ class Bootstrap:
         drawn = self._rng(f"replicates:{names}").standard_t(freedom, self.num_resamples)
         return np.asarray(variance**0.5 * drawn)
 
-    def _unit_counts(self, family: str, num_units: int) -> NDArray[np.uint16]:
+    def _unit_counts(self, family: str, sample: Sample) -> NDArray[np.uint16]:
         """(resamples, units): how often each unit was drawn."""
-        key = (family, num_units)
+        num_units, strata = sample.ids.size, sample.strata
+        key = (family, num_units, tuple(places.tobytes() for places in strata[1:]))
         if key not in self._units:
             rng = self._rng(f"units:{family}:{num_units}")
             counts = np.empty((self.num_resamples, num_units), dtype=np.uint16)
             for row in counts:
-                row[:] = np.bincount(rng.integers(0, num_units, num_units), minlength=num_units)
+                for places in strata:
+                    size = places.size
+                    row[places] = np.bincount(rng.integers(0, size, size), minlength=size)
             self._units[key] = counts
         return self._units[key]
 
@@ -212,6 +233,12 @@ def _possible(terms: Sequence[tuple[float, Measured]]) -> tuple[float, float]:
         return -np.inf, np.inf
     weights = [weight for weight, _ in terms]
     return sum(min(weight, 0.0) for weight in weights), sum(max(weight, 0.0) for weight in weights)
+
+
+def _are_alike(terms: Sequence[tuple[float, Measured]]) -> bool:
+    """Whether each sample has the same of all units: none is solved, or all are."""
+    samples = [sample for _, sample in terms if isinstance(sample, Sample)]
+    return all(float(np.ptp(sample.above.mean(axis=0))) < _SAME for sample in samples)
 
 
 def _num_units(sample: Measured) -> int:

@@ -41,8 +41,9 @@ def write(folder: Path, lines: list[dict[str, Any]]) -> Path:
 
 
 def test_every_number_is_a_ratio_over_its_own_problems(tmp_path: Path) -> None:
-    numbers, parts = read_harness_units(write(tmp_path, units()[::-1]), EVALUATION)
+    numbers, tasks, parts = read_harness_units(write(tmp_path, units()[::-1]), EVALUATION)
     assert numbers.tolist() == list(range(6))
+    assert tasks.tolist() == [0, 0, 1, 1, 1, 2]
     found = Units(numbers, {}, parts=parts)
     told = {name: ratio(found, name) for name in parts}
     values = {name: above.sum() / below.sum() for name, (above, below) in told.items()}

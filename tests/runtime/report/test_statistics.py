@@ -115,11 +115,48 @@ def test_the_interval_of_a_mean_over_tasks_covers_its_truth(level: float) -> Non
         rng = np.random.default_rng(seed)
         sizes = np.array([40, 100, 300])
         right = np.concatenate([rng.random(n) < share for n, share in zip(sizes, truth, strict=True)])
-        weight = np.repeat(1.0 / sizes, sizes)
-        parts = Sample("a", np.arange(right.size), (right * weight)[None], weight[None])
+        weight, tasks = np.repeat(1.0 / sizes, sizes), np.repeat(np.arange(3), sizes)
+        parts = Sample("a", np.arange(right.size), (right * weight)[None], weight[None], tasks)
         return holds(Bootstrap(seed, 400, level).mean(parts, "e"), float(truth.mean()))
 
     assert level - 0.05 <= covered(300, trial) <= level + 0.05
+
+
+def test_tasks_of_a_mean_are_not_drawn_but_their_problems() -> None:
+    """The width is that of problems within tasks: how far tasks lie apart says nothing of how sure it is."""
+    rng = np.random.default_rng(0)
+    sizes, shares = np.array([500, 1000, 250]), np.array([0.1, 0.5, 0.95])
+    right = np.concatenate([rng.random(n) < share for n, share in zip(sizes, shares, strict=True)])
+    weight, tasks = np.repeat(1.0 / sizes, sizes), np.repeat(np.arange(3), sizes)
+    parts = Sample("a", np.arange(right.size), (right * weight)[None], weight[None], tasks)
+    found = Bootstrap(0).mean(parts, "e")
+    assert found.low is not None
+    assert found.high is not None
+    error = np.sqrt((shares * (1 - shares) / sizes).sum()) / 3
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    some = parts.at(np.flatnonzero(tasks != 1))
+    assert [places.size for places in some.strata] == [500, 250]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_no_problem_shows_is_not_for_certain(share: float, level: float) -> None:
+    """Were the share at that end, so many problems alike would come up as seldom as an end is passed."""
+    alike = sample("a", np.full(40, share))
+    found = Bootstrap(0, level=level).mean(alike, "e")
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low == pytest.approx(1 - ((1 - level) / 2) ** (1 / 40))
+    assert share in (found.low, found.high)
+    change = Bootstrap(0, level=level).difference(alike, sample("b", np.full(40, share)), "e")
+    assert (change.low, change.high) == pytest.approx((found.low - found.high, found.high - found.low))
+    # Two models that do the same on problems that are not alike may well be the same.
+    some = np.linspace(0, 1, 40)
+    same = Bootstrap(0).difference(sample("a", some), sample("b", some), "e")
+    assert (same.low, same.high) == (0.0, 0.0)
+    # Of a metric that is no share nobody knows how far it goes.
+    free = Sample("a", np.arange(40), np.zeros((1, 40)), np.ones((1, 40)), bounded=False)
+    assert Bootstrap(0).mean(free, "e").high == 0.0
 
 
 def test_the_interval_of_a_recorded_number_is_that_of_its_error() -> None:
