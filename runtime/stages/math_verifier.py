@@ -15,6 +15,7 @@ from exc.runtime.stages.prompts import Row
 from exc.runtime.stages.verifiers import Verdict
 
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
+_FORMULA = re.compile(r"(?<!\\)\$")  # begins one; escaped it is money, `\$18.90`
 _MOST_SHOWN = 200  # characters of an answer as a vote; longer ones are told apart by these
 
 
@@ -73,7 +74,7 @@ def _as_latex(answer: str) -> str:
     boxed = last_boxed(answer)
     if boxed is not None:
         return _boxed(boxed)
-    return answer if "$" in answer or "####" in answer else _boxed(answer.strip())
+    return answer if _FORMULA.search(answer) or "####" in answer else _boxed(answer.strip())
 
 
 def _vote(found: list[Any]) -> str:

@@ -39,6 +39,9 @@ def row(answer: str | None) -> Row:
         ("the answer is 7", "7"),
         ("... so 72\n#### 72", "9 * 8 = 72\n#### 72"),
         (r"\boxed{5}", r"Hence \boxed{5}."),
+        (r"\boxed{18.90}", r"\$18.90"),
+        (r"\boxed{\$32,\!348}", r"\$32,\!348"),
+        (r"\boxed{5}", r"$\$5$"),
     ],
 )
 def test_right(judge: Judge, completion: str, answer: str) -> None:
