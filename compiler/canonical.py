@@ -75,10 +75,15 @@ def hub_form(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     return {"repo": hub["repo"], "commit": hub["commit"], **part}
 
 
+# Verifiers that once judged otherwise. math: since 2 an answer that is an amount, `\$18.90`, can be read.
+_VERIFIER_VERSIONS = {"math": 2}
+
+
 def verifier_form(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     if verifier["kind"] == "python":
         return {"python": verifier["target"].partition(":")[2], "code": verifier["code"]}
-    return {"kind": verifier["kind"]}
+    version = _VERIFIER_VERSIONS.get(verifier["kind"])
+    return {"kind": verifier["kind"], **({} if version is None else {"version": version})}
 
 
 def lr_until(lr: Mapping[str, Any], step: int) -> dict[str, Any]:

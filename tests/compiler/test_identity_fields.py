@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from exc.compiler import identity
+from exc.compiler.canonical import verifier_form
 from exc.compiler.identity import (
     ALWAYS,
     FIELDS,
@@ -301,6 +302,12 @@ def test_the_version_of_a_kind_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     newer = KindIdentity(table.version + 1, table.fields, table.canonical)
     monkeypatch.setattr(identity, "FIELDS", {**FIELDS, "merge": newer})
     assert job_identity("merge", CONFIGS["merge"], {}) != before
+
+
+def test_the_version_of_a_verifier_counts_for_that_verifier_alone() -> None:
+    kinds = ("numeric", "exact", "math", "reasoning_gym")
+    forms = {kind: verifier_form({"kind": kind}, {}) for kind in kinds}
+    assert [kind for kind, form in forms.items() if form != {"kind": kind}] == ["math"]
 
 
 def test_texts_that_run_together_are_kept_apart() -> None:
