@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exc.runtime.report.cells import noun_of
+from exc.runtime.report.cells import BASE, noun_of
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.formats import count, delta_text, is_share, unit, value_text
 from exc.runtime.report.panels import Mark, Panel, Scatter
@@ -39,7 +39,15 @@ def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) ->
     if most == 1:
         return _sentence(f"{text}one replicate of each, so that no interval covers the spread of training.")
     dots = "lines are their mean, small dots are single ones" if lines else "marks are their mean"
-    return _sentence(f"{text}up to {most} replicates: {dots}.")
+    return _sentence(f"{text}up to {most} replicates: {dots}.") + _alone(shown)
+
+
+def _alone(shown: Sequence[Point] | Sequence[Contrast]) -> str:
+    """What holds of recipes that were trained once, among others that were trained several times."""
+    points = [p for s in shown for p in ((s,) if isinstance(s, Point) else (s.a, s.b))]
+    if not any(len(p.measured) == 1 and p.head.recipe != BASE for p in points):
+        return ""
+    return " Where there is one, the interval does not cover the spread of training."
 
 
 def _sentence(text: str) -> str:

@@ -179,6 +179,17 @@ def test_seeds_show_every_replicate_and_the_best_only_when_asked(results: Result
         assert spot.estimate.value == dots[spot.cells[0].replicate]
 
 
+@pytest.mark.parametrize(("recipes", "is_said"), [(["base", "rl"], False), (["rl", "sft"], True)])
+def test_what_was_trained_once_among_others_is_said(
+    results: Results, recipes: list[str], is_said: bool
+) -> None:
+    cells = [number for number, cell in enumerate(results.plan.report["cells"]) if cell["recipe"] in recipes]
+    asked = {"figure": "panels", "evaluation": "test", "on": {"recipes": recipes}, "cells": cells}
+    for drawing in drawn(results, asked, {**asked, "figure": "gains"}):
+        assert "up to 3 replicates" in drawing.caption
+        assert ("Where there is one, the interval does not cover" in drawing.caption) == is_said
+
+
 def test_a_sweep_has_a_bar_for_each_value_and_reference_lines(paper: Study, results: Results) -> None:
     (drawing,) = drawn(
         results, one_place(paper, "sweep", evaluation="test", axis="sft_lr", references=["rl"])
