@@ -22,17 +22,12 @@ FIRST_PORT, PORTS = 20_000, 12_000
 # they left to the first, as accelerate has it by default, a reference model would stay empty in the others.
 _ALWAYS = {"fsdp": {"fsdp_cpu_ram_efficient_loading": False}}
 
-# What a job reads of the environment, for a container that starts with an empty one.
-_INSIDE = (
-    *(
-        "EXC_PLAN",
-        "EXC_STORE",
-        "EXC_ATTEMPT_DIR",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    ),
-    *("CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH", "ACCELERATE_USE_CPU", "SLURM_JOB_ID"),
+# What a job reads of the environment, for a container that starts with an empty one: what the script sets,
+# and what may be set where it runs. Of a variable that is not, enroot would make an empty one.
+_SET = ("EXC_PLAN", "EXC_STORE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_MAY_BE_SET = (
+    *("EXC_ATTEMPT_DIR", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH", "ACCELERATE_USE_CPU"),
+    *("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURMD_NODENAME"),
 )
 
 
@@ -89,7 +84,9 @@ class Start:
             binds = "".join(f'--bind "{path}" ' for path in self._mounts())
             return f"apptainer exec {gpu}{binds}{options}{shlex.quote(image)} "
         binds = "".join(f'--mount "{path}" ' for path in self._mounts())
-        passed = "".join(f"--env {name} " for name in dict.fromkeys((*_INSIDE, *self.env)))
+        others = dict.fromkeys(name for name in (*_MAY_BE_SET, *self.env) if name not in _SET)
+        words = [f"--env {name} " for name in _SET] + [f"${{{name}+--env {name}}} " for name in others]
+        passed = "".join(words)
         return f"enroot start {binds}{passed}{options}{shlex.quote(image)} "
 
     @property

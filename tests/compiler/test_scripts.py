@@ -250,50 +250,6 @@ def test_the_plan_of_a_script_that_slurm_copied(tmp_path: Path) -> None:
     assert "no plan is here" in lost.stderr
 
 
-def test_signals_to_the_batch_shell_reach_what_srun_started(tmp_path: Path) -> None:
-    """The batch shell alone is sent SIGUSR2; it stands until srun is done, and ends as srun did."""
-    shims = {
-        "srun": (
-            'trap \'echo got >> "$OUT"; exit 75\' USR2\necho up >> "$OUT"\nwhile :; do sleep 0.05; done'
-        ),
-        "scontrol": (
-            'case "$*" in\n'
-            '*hostnames*) printf "n1\\nn2\\n";;\n'
-            '*) echo "NodeName=n1 NodeAddr=10.0.0.1 Port=1";;\n'
-            "esac"
-        ),
-    }
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, body in shims.items():
-        (folder / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
-        (folder / name).chmod(0o755)
-    text = scripts({"on": {"kind": "grpo"}, **SIZES["8x4"]}, setup=[])["jobs/rl.rl.sh"]
-    (tmp_path / "script.sh").write_text(text, encoding="utf-8")
-    out = tmp_path / "out"
-    environment = {
-        "PATH": f"{folder}:{os.environ['PATH']}", "EXC_PLAN": str(tmp_path), "OUT": str(out),
-        "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]",
-    }  # fmt: skip
-    process = subprocess.Popen(["bash", str(tmp_path / "script.sh"), "job"], env=environment)
-    try:
-        wait_for(lambda: out.exists() and "up" in out.read_text(encoding="utf-8"))
-        process.send_signal(12)
-        assert process.wait(30) == 75
-    finally:
-        process.kill()
-    assert "got" in out.read_text(encoding="utf-8")
-
-
-def wait_for(true: Any) -> None:
-    import time
-
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def test_the_study_itself_needs_no_cluster() -> None:
     assert "SBATCH" not in "".join(
         content.decode() for name, content in plan_folder(plan_of(STUDY)).items() if name.endswith(".sh")

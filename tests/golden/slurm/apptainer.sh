@@ -60,7 +60,7 @@ source venv/bin/activate
 set -u
 # What lies in the folder where it is run hides no library, in the processes that accelerate starts, too.
 export PYTHONSAFEPATH=1
-export MAIN_PORT=$((20000 + ${SLURM_JOB_ID:-$$} % 12000))
+export MAIN_PORT=$((20000 + $$ % 12000))  # jobs that share an allocation share its number
 # What each node runs: 4 processes. `relay` passes signals on to them.
 node() {
   exec apptainer exec --nv --bind "$EXC_ROOT:$EXC_ROOT" --bind "$EXC_STORE:$EXC_STORE" --bind "/scratch:/scratch" --cleanenv exc.sif python -P -m exc.runtime.relay -m accelerate.commands.launch \

@@ -60,10 +60,10 @@ source venv/bin/activate
 set -u
 # What lies in the folder where it is run hides no library, in the processes that accelerate starts, too.
 export PYTHONSAFEPATH=1
-export MAIN_PORT=$((20000 + ${SLURM_JOB_ID:-$$} % 12000))
+export MAIN_PORT=$((20000 + $$ % 12000))  # jobs that share an allocation share its number
 # What each node runs: 4 processes. `relay` passes signals on to them.
 node() {
-  exec enroot start --mount "$EXC_ROOT:$EXC_ROOT" --mount "$EXC_STORE:$EXC_STORE" --mount "/scratch:/data" --env EXC_PLAN --env EXC_STORE --env EXC_ATTEMPT_DIR --env OMP_NUM_THREADS --env MKL_NUM_THREADS --env OPENBLAS_NUM_THREADS --env CUDA_VISIBLE_DEVICES --env PYTHONSAFEPATH --env ACCELERATE_USE_CPU --env SLURM_JOB_ID --env HF_HOME --env WANDB_API_KEY exc.sqsh python -P -m exc.runtime.relay -m accelerate.commands.launch \
+  exec enroot start --mount "$EXC_ROOT:$EXC_ROOT" --mount "$EXC_STORE:$EXC_STORE" --mount "/scratch:/data" --env EXC_PLAN --env EXC_STORE --env OMP_NUM_THREADS --env MKL_NUM_THREADS --env OPENBLAS_NUM_THREADS ${EXC_ATTEMPT_DIR+--env EXC_ATTEMPT_DIR} ${CUDA_VISIBLE_DEVICES+--env CUDA_VISIBLE_DEVICES} ${PYTHONSAFEPATH+--env PYTHONSAFEPATH} ${ACCELERATE_USE_CPU+--env ACCELERATE_USE_CPU} ${SLURM_JOB_ID+--env SLURM_JOB_ID} ${SLURM_ARRAY_JOB_ID+--env SLURM_ARRAY_JOB_ID} ${SLURM_ARRAY_TASK_ID+--env SLURM_ARRAY_TASK_ID} ${SLURMD_NODENAME+--env SLURMD_NODENAME} ${HF_HOME+--env HF_HOME} ${WANDB_API_KEY+--env WANDB_API_KEY} exc.sqsh python -P -m exc.runtime.relay -m accelerate.commands.launch \
     --config_file "$EXC_PLAN/jobs/rl.rl.accelerate.yaml" \
     --multi_gpu \
     --num_machines 1 --num_processes 4 \

@@ -82,9 +82,7 @@ srun --nodes 8 --ntasks 8 --ntasks-per-node 1 --cpus-per-task 32 \
   --export ALL --mpi none --kill-on-bad-exit=0 --wait 60 --container-image='registry#lab/exc:1' --container-mounts="$EXC_ROOT:$EXC_ROOT,$EXC_STORE:$EXC_STORE,/scratch:/scratch" \
   bash -c "$(declare -f node); node \"\$1\"" node "$1" &
 child=$!
-# The signals that ask a job to save and stop come to this shell; srun passes them on to every node.
-trap 'kill -s USR2 "$child" || true' USR2
-trap 'kill -s TERM "$child" || true' TERM
-trap 'kill -s INT "$child" || true' INT
+# The signals that ask a job to save and stop come to this shell. srun passes on USR2; at TERM it kills its tasks.
+trap 'kill -s USR2 "$child" || true' USR2 TERM INT
 until code=0; wait "$child" || code=$?; ! kill -0 "$child" 2>/dev/null; do :; done
 exit "$code"
