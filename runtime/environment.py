@@ -26,6 +26,8 @@ LIBRARIES = (
     *("peft", "mergekit", "vllm"),
     *("math-verify", "sympy"),  # of the verifier `math`: what another version takes for equal may differ
 )
+# Left by another launch: a process that is alone would take part in it, and wait for the others.
+_OF_A_LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _TORCH_FRESH_SEED = 67280421310721  # of torch's generator in a process that never seeded it
 
 
@@ -34,12 +36,13 @@ def prepare_process(num_threads: int, *, is_alone: bool = True) -> None:
 
     Settings of accelerate in the environment are dropped: ACCELERATE_MIXED_PRECISION, for one, makes another
     result of a run that the spec has in float32. One of several processes keeps those of its launcher that
-    change no result.
+    change no result; one that is alone keeps nothing of a launch.
     """
     os.environ.update(OFFLINE)
     dropped = "ACCELERATE_" if is_alone else ("ACCELERATE_MIXED_", "ACCELERATE_DYNAMO_")
-    for name in [name for name in os.environ if name.startswith(dropped)]:
-        del os.environ[name]
+    left_over = [name for name in os.environ if name.startswith(dropped)]
+    for name in (*left_over, *(_OF_A_LAUNCH if is_alone else ())):
+        os.environ.pop(name, None)
     for name in THREADS:
         os.environ.setdefault(name, str(num_threads))
     torch = sys.modules.get("torch")
@@ -59,13 +62,6 @@ def fresh_randomness() -> None:
 def describe_environment(num_threads: int) -> dict[str, Any]:
     """Versions of what computes, without importing any of it."""
     return {**_versions(), "platform": platform.platform(), "num_threads": num_threads}
-
-
-def describe_device() -> str:
-    """The GPU's name, or "cpu"; for jobs that load torch in any case."""
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 @cache

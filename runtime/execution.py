@@ -19,7 +19,8 @@ from exc.runtime import trackers
 from exc.runtime.adoption import inherited
 from exc.runtime.attempts import Attempt, Failure, utc_now
 from exc.runtime.context import Counts, JobContext, JobFailed, Stopped
-from exc.runtime.environment import describe_device, describe_environment, git_commit, prepare_process
+from exc.runtime.devices import ON_DEVICE, check_gpus, describe_device, show_gpus, usable
+from exc.runtime.environment import describe_environment, git_commit, prepare_process
 from exc.runtime.events import EventWriter
 from exc.runtime.failures import classify
 from exc.runtime.outputs import input_path, is_done, link_results
@@ -27,10 +28,6 @@ from exc.runtime.sources import check_sources
 from exc.runtime.stages import STAGES
 from exc.runtime.stopping import Interrupted, StopFlag
 from exc.runtime.store import Store
-from exc.spec.profiles import TOGETHER
-
-# Kinds that compute on the GPU where there is one.
-_ON_DEVICE = frozenset({*TOGETHER, "sample", "bits_per_byte", "lm_eval", "smoke"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +85,11 @@ class Execution:
     def _stage(self) -> None:
         num_threads = max(1, int(self.job.resources.get("cpus") or 1) // self._per_node)
         prepare_process(num_threads, is_alone=self._world == 1)
+        show_gpus(usable(self.job))
         inputs = {need.role: input_path(need, self.store) for need in self.job.inputs}
         check_sources(self.job.config, self.root, self.store)
+        if self.job.kind in ON_DEVICE:
+            check_gpus(usable(self.job))
         stage = load_stage(self.job.kind)
         stage(
             JobContext(
@@ -169,7 +169,7 @@ class Execution:
     def _environment(self) -> dict[str, Any]:
         """What may move the last bits of a result without being part of its identity."""
         found = describe_environment(int(self.job.resources.get("cpus") or 1))
-        if self.job.kind in _ON_DEVICE:
+        if self.job.kind in ON_DEVICE:
             found["device"] = describe_device()
         if (micro := self.job.config.get("micro_batch_size")) is not None:
             found[f"micro_batch_size of {self.job.kind}"] = micro

@@ -12,6 +12,7 @@ from exc.spec.places import span_node, value_span
 from exc.spec.profiles import OWN_NODES, TOGETHER, Profile, Resources
 from exc.spec.secrets_in import secrets_in
 from exc.spec.slurm_profile import SlurmPlace
+from exc.spec.words import plural
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _OPTION = re.compile(r"[a-z][a-z0-9-]*\Z")
@@ -155,6 +156,11 @@ class _Check:
                 )  # fmt: skip
         if entry.pack is not None and entry.pack > 1 and (entry.nodes or 1) > 1:
             self.error("bad-value", "jobs of several nodes share no allocation", (*path, "pack"))
+        if entry.gpus and (entry.processes or 1) > entry.gpus:
+            self.error(
+                "bad-value", f"{entry.processes} processes cannot share {plural(entry.gpus, 'GPU')}",
+                (*path, "processes"), expected="a GPU for each process, or no `gpus`",
+            )  # fmt: skip
         if entry.launch is not None and (entry.launch.fsdp is None) == (entry.launch.deepspeed is None):
             self.error(
                 "bad-value", "`launch` says one way", (*path, "launch"), expected="`fsdp` or `deepspeed`"

@@ -1,7 +1,7 @@
 """FSDP on the CPU, for tests: torch has it there, and accelerate on accelerators alone.
 
-Nothing of exc is changed. accelerate is told that its processes are of a kind for which it takes FSDP up, and
-waits for them by a barrier that names no device.
+Of exc, only its look for the GPUs of the plan is left out. accelerate is told that its processes are of a
+kind for which it takes FSDP up, and waits for them by a barrier that names no device.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ def allow() -> None:
     """Have accelerate take up FSDP in the processes of this machine, where its settings say so."""
     import accelerate.state
     import torch
+
+    from exc.runtime import devices
 
     state: Any = accelerate.state
     begin = state.AcceleratorState.__init__
@@ -28,5 +30,7 @@ def allow() -> None:
         if self.num_processes > 1:
             torch.distributed.barrier()
 
+    looks: Any = devices
+    looks.check_gpus = lambda _number: None
     state.AcceleratorState.__init__ = begin_sharded
     state.PartialState.wait_for_everyone = wait

@@ -10,7 +10,7 @@ import pytest
 from exc.compiler.classes import LEAVES, WHAT
 from exc.compiler.graph_svg import FILL
 from exc.compiler.identity import FIELDS
-from exc.runtime import adopt_checks, card, card_words, execution, preload
+from exc.runtime import adopt_checks, card, card_words, devices, preload
 from exc.runtime.gc_items import KEPT_KINDS
 from exc.runtime.stages import STAGES
 from exc.spec.paired import PAIRED_KINDS
@@ -38,7 +38,7 @@ def test_a_table_has_every_kind(table: Collection[str]) -> None:
     ("listed", "others"),
     [
         pytest.param(preload.HEAVY, LIGHT, id="heavy"),
-        pytest.param(execution._ON_DEVICE, WITHOUT_GPU, id="on-device"),
+        pytest.param(devices.ON_DEVICE, WITHOUT_GPU, id="on-device"),
         pytest.param(card.MODEL_KINDS, KINDS - MODELS, id="models"),
         pytest.param(card_words._WORDS, KINDS - MODELS, id="words"),
         pytest.param(adopt_checks._CHECKS, NOT_ADOPTED, id="adopted"),
