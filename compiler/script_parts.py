@@ -41,7 +41,6 @@ class Start:
     cpus: int  # of each node
     gpus: int  # of each node
     way: str  # fsdp, deepspeed, or "" where every process has all weights
-    vllm: bool
     container: Mapping[str, Any]
     env: tuple[str, ...]
 
@@ -120,7 +119,6 @@ def start_of(cls: JobClass, profile: Mapping[str, Any]) -> Start:
         cpus=int(given.get("cpus") or 1),
         gpus=int(given.get("gpus") or 0),
         way=next((way for way in WAYS if way in given.get("launch", {})), ""),
-        vllm="vllm" in given,
         container=profile.get("container", {}),
         env=tuple(profile.get("env", ())),
     )

@@ -50,13 +50,23 @@ def _prepare(hello: dict[str, Any]) -> None:
     _State.plan = read_plan(Path(hello["plan"]))
     _State.run_job = job.run_job
     preload(["exc.compiler.identity", "exc.runtime.execution", *hello["modules"]])
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        # A child could not choose its own GPUs any more: scripts do the work.
+    if _touched_cuda():
+        # A child could not use a GPU, or choose its own: scripts do the work.
         sys.exit("a module that jobs need has touched the GPU while it was imported")
     # What is there now will be there for good: children need not look at it, nor copy its pages.
     gc.collect()
     gc.freeze()
+
+
+def _touched_cuda() -> bool:
+    """Whether something in this process has asked CUDA, be it for the number of GPUs: a child knows."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    pid = os.fork()
+    if pid == 0:
+        os._exit(torch.cuda._is_in_bad_fork())
+    return os.waitpid(pid, 0)[1] != 0
 
 
 class _State:

@@ -21,8 +21,11 @@ Draw = Callable[[Sequence[Sequence[int]], int, Any, Any, int], list[list[int]]]
 
 def start_engine(folder: Path, model: Any, config: Mapping[str, Any]) -> Draw:
     """Start an engine on the model in a local folder; `model`, the same one, leaves the device for it."""
+    import torch
+
     vllm: Any = import_module("vllm")
     model.to("cpu")
+    torch.cuda.empty_cache()  # else torch keeps the memory, and the engine finds less than its share free
     shared: Mapping[str, Any] = config.get("vllm") or {}
     engine = vllm.LLM(
         model=str(folder.resolve()),
@@ -43,8 +46,7 @@ def draw(
     what is sampled beside it.
     """
     vllm: Any = import_module("vllm")
-    token_ids: Any = import_module("vllm.inputs").TokensPrompt
-    asked = [token_ids(prompt_token_ids=list(ids)) for ids in prompts for _ in range(repeats)]
+    asked = [{"prompt_token_ids": list(ids)} for ids in prompts for _ in range(repeats)]
     parameters = [
         vllm.SamplingParams(
             n=1,

@@ -52,7 +52,6 @@ export EXC_ROOT="$PWD" EXC_STORE="${EXC_STORE:-$PWD/store}"
 mkdir -p "$EXC_STORE"
 export OMP_NUM_THREADS=8 MKL_NUM_THREADS=8 OPENBLAS_NUM_THREADS=8
 export TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
-export VLLM_NO_USAGE_STATS=1 VLLM_DO_NOT_TRACK=1 VLLM_WORKER_MULTIPROC_METHOD=spawn
 # Nothing of another launch, and none of a user's settings for accelerate.
 unset "${!ACCELERATE_@}" "${!FSDP_@}" MASTER_ADDR MASTER_PORT RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE
 set +u  # lines of setup may read what is not set

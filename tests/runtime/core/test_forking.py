@@ -7,9 +7,11 @@ import os
 import random
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -24,6 +26,7 @@ from exc.runtime.events import read_events
 from exc.runtime.files import digest_file
 from exc.runtime.outputs import is_done
 from exc.runtime.submit import submit
+from exc.runtime.zygote import _touched_cuda
 from tests.runtime.core.world import World, digest, make_world, wait_until
 
 _SCRIPT = 'exec "$EXC_PYTHON" -P -m exc.runtime.job "$1"\n'
@@ -216,3 +219,16 @@ def owner_of(world: World, job: Job) -> psutil.Process:
     owner = attempt.owner() if attempt else None
     assert owner is not None
     return psutil.Process(owner.pid)
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_server_that_has_touched_the_gpu_is_seen_by_its_child(
+    monkeypatch: pytest.MonkeyPatch, touched: bool
+) -> None:
+    """To ask for the number of GPUs initialises nothing in a process, and spoils CUDA in its children."""
+    server = os.getpid()
+    cuda = SimpleNamespace(
+        is_initialized=lambda: False, _is_in_bad_fork=lambda: touched and os.getpid() != server
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert _touched_cuda() is touched

@@ -5,6 +5,7 @@ vLLM itself needs a GPU: a module of its name stands in for it here and records 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 from exc.runtime.context import JobFailed
+from exc.runtime.environment import prepare_process
 from exc.runtime.stages.engine import engine_arguments, engine_seed, seeded_engine
 from exc.runtime.stages.jsonl import read_jsonl
+from exc.runtime.stages.vllm_sampling import start_engine
 from tests.runtime.stages.conftest import Bench, ModelMaker
 
 without_vllm = pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
@@ -58,7 +61,6 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
     modules: dict[str, dict[str, Any]] = {
         "vllm": {"LLM": LLM, "SamplingParams": SimpleNamespace},
-        "vllm.inputs": {"TokensPrompt": dict},
     }
     for name, members in modules.items():
         module = ModuleType(name)
@@ -109,6 +111,26 @@ def test_an_engine_that_trl_starts_has_the_seed_of_the_job(
     assert len({engine_seed(1, 0), engine_seed(1, 1), engine_seed(2, 0)}) == 3
     with seeded_engine({"seed": 1}):
         assert trl_engine.LLM is plain
+
+
+def test_an_engine_is_in_the_process_that_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of its own would end at the signal that asks a job to save, and outlive a job that is killed."""
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    prepare_process(1)
+    assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+
+
+def test_the_engine_finds_the_memory_free_that_the_model_had(
+    vllm: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import torch
+
+    done: list[object] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append(len(vllm.engines)))
+    model = SimpleNamespace(to=done.append, config=SimpleNamespace())
+    start_engine(tmp_path, model, {"seed": 1})
+    assert done == ["cpu", 0], "the model leaves, then its memory, before there is an engine"
+    assert len(vllm.engines) == 1
 
 
 def test_a_sample_job_asks_the_engine_for_every_completion(
