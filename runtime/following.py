@@ -19,12 +19,12 @@ from exc.runtime.execution import Ending, Execution
 from exc.runtime.failures import classify
 from exc.runtime.stopping import EXIT_FAILED, EXIT_RESUMES, Interrupted, StopFlag
 from exc.runtime.store import Store
-from exc.runtime.team import Team, forget_reports, report_failure, reported_failure, watch_others
+from exc.runtime.team import Team, finish, forget_reports, report_failure, reported_failure, watch_others
 
 # How gloo and NCCL put it that another process does not answer any more.
 _GONE = re.compile(
     r"gloo.*(Connection (reset|closed) by peer|Broken pipe)"
-    r"|ncclRemoteError|remote process exited|NCCL.*timed? ?out",
+    r"|ncclRemoteError|remote process exited|NCCL.*([Tt]imed? ?out|timing out|was aborted)",
     re.DOTALL,
 )
 
@@ -41,7 +41,7 @@ def lead(execution: Execution, team: Team) -> Ending:
 
     def give_up(failure: Failure) -> None:
         attempt.end(EXIT_FAILED, failure)
-        os._exit(EXIT_FAILED)  # what it hangs in cannot be interrupted
+        os._exit(finish(EXIT_FAILED))  # what it hangs in cannot be interrupted
 
     over = watch_others(attempt, give_up)
     ending = execution.run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ _ORDER = "order"
 _LOOK_AGAIN_S = 0.2
 _GRACE_S = 10.0  # for the first process to see for itself that another has failed
 _REPORT = "process-{}.json"
+_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def join_team() -> Team | None:
     die_with_parent()  # its launcher, which alone can tell the others
     if is_gone():  # before the kernel was asked
         raise SystemExit(EXIT_FAILED)
+    # Of a process that can say no other code: the launcher kills it where another is gone, for which it would
+    # wait in NCCL, or it was killed itself.
+    leave_code(_KILLED)
     from torch import distributed
 
     torch: Any = distributed  # which exports these two without saying so
