@@ -23,7 +23,7 @@ Draw = Callable[[Sequence[Sequence[int]], int, Any, Any, int], list[list[int]]]
 # Of the key-value cache of one batch. It is copied at every token: beyond a processor's own caches, a batch
 # of 512 long sequences took four times as long as four of 128.
 CPU_CACHE_BYTES = 1 << 26
-GPU_CACHE_SHARE = 0.4  # of the device's memory
+GPU_CACHE_SHARE = 0.4  # of what the weights leave of the device's memory
 MOST_SEQUENCES = 512  # more gain nothing and make a stopped job lose more
 
 
@@ -98,7 +98,7 @@ def _batches(problems: Sequence[Problem], config: Mapping[str, Any], loaded: Loa
     """Group problems of like length, so that little is padded, into batches whose cache fits in memory."""
     ordered = sorted(problems, key=lambda problem: (len(problem.ids), problem.index))
     per_token = _cache_bytes_per_token(loaded.model.config)
-    budget = _cache_budget(loaded.device)
+    budget = _cache_budget(loaded.model, loaded.device)
     batches: list[list[Problem]] = []
     for problem in ordered:
         # Lengths only grow, so the newcomer sets the width of the batch that it joins.
@@ -117,12 +117,14 @@ def _cache_bytes_per_token(config: Any) -> int:
     return int(2 * 4 * config.num_hidden_layers * heads * head_dim)
 
 
-def _cache_budget(device: Any) -> int:
+def _cache_budget(model: Any, device: Any) -> int:
     import torch
 
     if device.type != "cuda":
         return CPU_CACHE_BYTES
-    return int(torch.cuda.get_device_properties(device).total_memory * GPU_CACHE_SHARE)
+    held = sum(each.numel() * each.element_size() for each in model.parameters())
+    left = torch.cuda.get_device_properties(device).total_memory - held
+    return max(0, int(left * GPU_CACHE_SHARE))
 
 
 def _draw(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,3 +160,21 @@ def test_a_folder_without_a_model_is_told(bench: Bench, tokenizer_folder: Path) 
     with pytest.raises(JobFailed, match="no model can be loaded from") as failure:
         sample(bench, tokenizer_folder, "none")
     assert failure.value.kind == "config"
+
+
+def test_on_a_gpu_the_cache_has_its_share_of_what_the_weights_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a device that a model fills by 70%, a share of the whole would not be there."""
+    import torch
+
+    from exc.runtime.stages.sample import CPU_CACHE_BYTES, GPU_CACHE_SHARE, _cache_budget
+
+    size = 40_000
+    properties = SimpleNamespace(total_memory=size)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: properties)
+    cuda = torch.device("cuda")
+    for held in (0, 28_000, 50_000):
+        model = torch.nn.ParameterList([torch.zeros(held // 4)])
+        budget = _cache_budget(model, cuda)
+        assert budget == max(0, int((size - held) * GPU_CACHE_SHARE))
+        assert held + budget <= max(size, held)
+        assert _cache_budget(model, torch.device("cpu")) == CPU_CACHE_BYTES
