@@ -39,4 +39,4 @@ def examine(
         if plan is not None:
             yield from check_scripts(plan)
         if run:
-            yield from check_node(profile, root, store)
+            yield from check_node(plan, profile, root, store)

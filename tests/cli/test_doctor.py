@@ -174,12 +174,62 @@ def test_a_node_sees_what_is_needed(project: Project, slurm: FakeSlurm) -> None:
 
 
 def test_a_node_that_does_not_see_the_store(project: Project, slurm: FakeSlurm) -> None:
-    shim = slurm.folder / "bin" / "srun"
-    shim.write_text("#!/bin/sh\necho the store is not seen; exit 9\n", encoding="utf-8")
-    done = doctor(project, "--run")
-    assert done.code == 3, done
-    (node,) = findings(done)["node"]
+    node, _ = on_a_node(project, slurm, "echo the store is not seen; exit 9")
+    assert node["word"] == "failure"
     assert "the store is not seen" in node["said"]
+
+
+def on_a_node(project: Project, slurm: FakeSlurm, said: str) -> tuple[dict[str, Any], str]:
+    """What doctor finds of a node that says this, and what srun was given."""
+    shim, given = slurm.folder / "bin" / "srun", slurm.folder / "given"
+    shim.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {given}\n{said}\n', encoding="utf-8")
+    done = doctor(project, "--run")
+    (node,) = findings(done)["node"]
+    assert done.code == (3 if node["word"] == "failure" else 0), done
+    return node, given.read_text(encoding="utf-8")
+
+
+def test_a_node_is_asked_for_a_gpu_where_jobs_want_some(project: Project, slurm: FakeSlurm) -> None:
+    said = (
+        "echo 'exc.runtime.context.JobFailed: the plan gives this job 1 GPU, and torch sees none' >&2\n"
+        "echo 'srun: error: n1: task 0: Exited with exit code 1' >&2; exit 1"
+    )
+    _, given = on_a_node(project, slurm, said)
+    assert "--gres" not in given
+    assert "import exc\n" in given.replace("'", "\n")
+    project.edit("{on: {kind: grpo}, cpus: 2}", "{on: {kind: grpo}, cpus: 2, gpus: 2}", "profiles.yaml")
+    node, given = on_a_node(project, slurm, said)
+    assert (node["word"], node["said"].rpartition(": ")[2]) == (
+        "failure",
+        "the plan gives this job 1 GPU, and torch sees none",
+    )
+    assert "a torch that fits the driver" in node["todo"]
+    assert "--gres=gpu:1\n" in given
+    assert "--export=HOME,PATH," in given
+    assert "check_gpus(1)" in given
+
+
+def test_a_node_that_is_not_free_is_no_fault(project: Project, slurm: FakeSlurm) -> None:
+    busy = "srun: error: Unable to allocate resources: Requested nodes are busy"
+    node, given = on_a_node(project, slurm, f"echo '{busy}' >&2; exit 1")
+    assert (node["word"], node["said"]) == ("warning", f"none was free: {busy}")
+    assert "--immediate=300" in given
+
+
+@pytest.mark.parametrize(
+    ("container", "line"),
+    [
+        ("{apptainer: exc.sif}", 'apptainer exec --bind "$EXC_ROOT:$EXC_ROOT"'),
+        ("{pyxis: exc.sqsh}", "--container-image=exc.sqsh"),
+    ],
+)
+def test_exc_is_looked_for_in_the_container(
+    project: Project, slurm: FakeSlurm, container: str, line: str
+) -> None:
+    project.edit("backend: slurm", f"backend: slurm\n  container: {container}", "profiles.yaml")
+    _, given = on_a_node(project, slurm, "exit 1")
+    assert line in given
+    assert "python -P -c 'import exc'" in given
 
 
 def test_without_a_spec_the_profile_is_looked_at(project: Project) -> None:

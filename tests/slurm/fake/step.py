@@ -13,7 +13,7 @@ from tests.slurm.fake.texts import hosts
 VALUED = (
     "nodes/N ntasks/n cpus-per-task/c ntasks-per-node output/o error/e nodelist/w gres mem export jobid "
     "chdir/D kill-on-bad-exit/K cpu-bind gpus gpus-per-task gpus-per-node partition/p mpi relative/r time/t "
-    "wait/W job-name/J account/A qos/q constraint/C reservation"
+    "wait/W job-name/J account/A qos/q constraint/C reservation immediate"
 )
 FLAGS = "unbuffered/u exact overlap label/l exclusive quiet/Q"
 
