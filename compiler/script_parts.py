@@ -11,7 +11,7 @@ import yaml
 
 from exc.compiler.classes import JobClass
 from exc.compiler.launch import nodes, processes
-from exc.compiler.slurm_options import sbatch_options
+from exc.compiler.slurm_options import sbatch_options, step_options
 from exc.spec.launch_settings import WAYS
 from exc.spec.profiles import TOGETHER
 
@@ -43,6 +43,7 @@ class Start:
     way: str  # fsdp, deepspeed, or "" where every process has all weights
     container: Mapping[str, Any]
     env: tuple[str, ...]
+    share: str = ""  # options of `srun` on one node, for what it gets of an allocation
 
     @property
     def world(self) -> int:
@@ -112,15 +113,18 @@ def _quotable(text: str) -> str:
 def start_of(cls: JobClass, profile: Mapping[str, Any]) -> Start:
     """How the jobs of a class are started."""
     given = cls.jobs[0].resources
+    num_nodes = nodes(given) if cls.kind in TOGETHER else 1
+    share = step_options(given, profile) if num_nodes == 1 else {}
     return Start(
         name=cls.name,
-        nodes=nodes(given) if cls.kind in TOGETHER else 1,
+        nodes=num_nodes,
         per_node=processes(cls.kind, given),
         cpus=int(given.get("cpus") or 1),
         gpus=int(given.get("gpus") or 0),
         way=next((way for way in WAYS if way in given.get("launch", {})), ""),
         container=profile.get("container", {}),
         env=tuple(profile.get("env", ())),
+        share=" ".join(f"--{name}={value}" for name, value in share.items()),
     )
 
 

@@ -55,11 +55,25 @@ def _amounts(resources: Mapping[str, Any], gpu_type: str | None, pack: int) -> d
         "cpus-per-task": str(int(resources.get("cpus") or 1) * pack),
     }
     if gpus:
-        out["gres"] = f"gpu:{gpu_type}:{gpus}" if gpu_type else f"gpu:{gpus}"
+        out["gres"] = _gres(gpus, gpu_type)
     if resources.get("mem"):
         out["mem"] = f"{-(-int(resources['mem']) * pack // _MIB)}M"
     if resources.get("time"):
         out["time"] = slurm_time(int(resources["time"]))
+    return out
+
+
+def _gres(gpus: int, gpu_type: str | None) -> str:
+    return f"gpu:{gpu_type}:{gpus}" if gpu_type else f"gpu:{gpus}"
+
+
+def step_options(resources: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, str]:
+    """What a step of one node gets of an allocation that others may share: else it takes all of it."""
+    place = {**profile.get("slurm", {}), **resources.get("slurm", {})}
+    gpus = int(resources.get("gpus") or 0)
+    out = {"gres": _gres(gpus, place.get("gpu_type")) if gpus else "none"}
+    if resources.get("mem"):
+        out["mem"] = f"{int(resources['mem']) // _MIB}M"  # rounded down: together they must fit
     return out
 
 

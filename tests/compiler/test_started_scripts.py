@@ -99,3 +99,18 @@ def wait_for(true: Any) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def test_a_step_of_one_node_takes_no_more_of_its_allocation_than_its_share(tmp_path: Path) -> None:
+    """It would take all memory and all GPUs, and who shares the allocation would wait for it."""
+    more: dict[str, Any] = {"container": {"pyxis": "exc.sqsh"}, "setup": [], "slurm": {"gpu_type": "a100"}}
+    entry = {"on": {"kind": "grpo"}, **SIZES["1x4"], "pack": 2, "smoke": False}
+    made = scripts(entry, {"on": {"kind": "score"}, "mem": "1GB", "pack": 4}, **more)
+    body = 'printf "%s\\n" "$@"'
+    given = {"SLURM_JOB_ID": "7"}
+    rl_words = run_with(tmp_path, made["jobs/rl.rl.sh"], "srun", body, **given)
+    assert {"--gres=gpu:a100:4", f"--mem={240 * 10**9 // 2**20}M"} <= set(rl_words)
+    (score,) = [text for name, text in made.items() if name.endswith(".score.sh")]
+    assert "--gres=none" in run_with(tmp_path, score, "srun", body, **given)
+    alone = rl("8x4", **more)["jobs/rl.rl.sh"]
+    assert "--gres" not in alone.partition("\nset -euo")[2]
