@@ -10,6 +10,7 @@ from typing import Any
 from exc.compiler.build import Output
 from exc.compiler.data_graph import aliased, depends_on, grouped_by, is_made
 from exc.compiler.identity import source_digest
+from exc.compiler.origins import PREVIOUS
 from exc.compiler.published import FETCH, data_config
 from exc.compiler.reader import Reader
 from exc.compiler.rows import judging_config, source_config
@@ -162,7 +163,7 @@ def _rate(world: World, name: str, samples: Samples, reader: Reader | None, job_
 
 
 def _model(world: World, ref: ModelRef, reader: Reader | None) -> Output:
-    """The model that is sampled. Without a reader, the reference says all."""
+    """The model that is sampled: `prev` is what the reader starts from. Without a reader, `ref` says all."""
     # Branches read data, and data is sampled from branches: a loop among these modules.
     from exc.compiler.branches import resolve_ref
     from exc.compiler.selection import Branch
@@ -170,7 +171,9 @@ def _model(world: World, ref: ModelRef, reader: Reader | None) -> Output:
 
     if reader is not None:
         branch = Branch(reader.trunk, reader.at, reader.recipe, reader.replicate)
-        return resolve_ref(world, ref, branch, reader.index)
+        start = world.spec.recipes[reader.recipe][reader.index].from_
+        own = start if ref == PREVIOUS and start is not None else ref
+        return resolve_ref(world, own, branch, reader.index)
     assert ref.trunk is not None
     assert ref.at is not None
     branch = Branch(ref.trunk, checkpoint_at(world, ref.trunk, ref.at), ref.recipe or "base", 0)

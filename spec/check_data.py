@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from exc.spec.check_recipes import check_split
 from exc.spec.check_references import check_reference
-from exc.spec.check_selection import MAX_SAMPLES
-from exc.spec.check_tasks import POOL
+from exc.spec.check_sampling import check_sampling
 from exc.spec.context import Context
 from exc.spec.data import RATED, Condition, Data, Samples
 from exc.spec.nodes import Path
@@ -50,21 +49,7 @@ def _check_condition(ctx: Context, path: Path, condition: Condition) -> None:
 
 
 def _check_samples(ctx: Context, path: Path, samples: Samples) -> None:
-    if samples.num_samples > MAX_SAMPLES:
-        message = f"these are {samples.num_samples} samples per problem"
-        ctx.error("bad-value", message, (*path, "num_samples"), f"at most {MAX_SAMPLES}")
-    if samples.temperature == 0 and samples.num_samples > 1:
-        message = f"at temperature 0 all {samples.num_samples} samples of a problem are the same"
-        ctx.error("bad-value", message, (*path, "num_samples"), "1, or a temperature above 0")
-    if samples.top_p > 1:
-        ctx.error(
-            "bad-value", f"`top_p` is {samples.top_p:g}", (*path, "top_p"), "a number above 0, 1 at most"
-        )
-    wants_pool = samples.num_fewshot.base or samples.num_fewshot.trained
-    if wants_pool and samples.task in ctx.names("tasks") and ctx.node("tasks", samples.task, POOL) is None:
-        message = f"exemplars are asked for, but the task `{samples.task}` has no pool of them"
-        hint = f"say where they come from: `{POOL}: {{data: NAME}}` in `tasks.{samples.task}`"
-        ctx.error("missing-key", message, (*path, "num_fewshot"), hint=hint, key=True)
+    check_sampling(ctx, path, samples)
     split: Path = ("tasks", samples.task, "splits", samples.split, "columns")
     for name in ctx.names(*split):
         if name in RATED and name != "demonstrations":

@@ -6,7 +6,7 @@ from exc.spec.args import trl_fields
 from exc.spec.check_measures import check_sought
 from exc.spec.check_recipes import check_split
 from exc.spec.check_references import check_reference, stage_names
-from exc.spec.check_tasks import POOL
+from exc.spec.check_sampling import check_sampling
 from exc.spec.check_trunks import MAX_SEED
 from exc.spec.codes import CODES
 from exc.spec.context import Context
@@ -26,9 +26,7 @@ WARNINGS = (
     *("unlike-lengths", "unlike-protocols", "unused"),
 )
 
-# Far above any study, far below what a plan could hold.
-MAX_REPLICATES = 10_000
-MAX_SAMPLES = 100_000
+MAX_REPLICATES = 10_000  # far above any study, far below what a plan could hold
 
 
 def check_selection(ctx: Context) -> None:
@@ -94,20 +92,7 @@ def _check_pass_at_k(ctx: Context, path: Path, spec: PassAtK) -> None:
             ctx.error("k-above-samples", message, (*path, "k", index), f"at most {spec.num_samples}")
         elif k in spec.k[:index]:
             ctx.error("bad-value", f"the k {k} is given twice", (*path, "k", index))
-    if spec.num_samples > MAX_SAMPLES:
-        message = f"these are {spec.num_samples} samples per problem"
-        ctx.error("bad-value", message, (*path, "num_samples"), f"at most {MAX_SAMPLES}")
-    if spec.top_p > 1:
-        ctx.error("bad-value", f"`top_p` is {spec.top_p:g}", (*path, "top_p"), "a number above 0, 1 at most")
-    wants_pool = spec.num_fewshot.base or spec.num_fewshot.trained
-    if wants_pool and spec.task in ctx.names("tasks") and ctx.node("tasks", spec.task, POOL) is None:
-        ctx.error(
-            "missing-key",
-            f"exemplars are asked for, but the task `{spec.task}` has no pool of them",
-            (*path, "num_fewshot"),
-            hint=f"say where they come from: `{POOL}: {{data: NAME}}` in `tasks.{spec.task}`",
-            key=True,
-        )
+    check_sampling(ctx, path, spec)
 
 
 def _check_report(ctx: Context) -> None:

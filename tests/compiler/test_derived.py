@@ -146,6 +146,29 @@ def test_prev_is_the_stage_before_the_one_that_reads() -> None:
     assert read_by(made, samples.id, "model").id == read_by(made, "tiny/400/rft/r0/rft", "model").id
 
 
+@pytest.mark.parametrize(
+    ("start", "model"),
+    [
+        ("sft", "tiny/400/sft/r0/sft"),
+        ({"recipe": "rl", "step": 10}, "tiny/400/rl/r0/rl"),
+        (
+            {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}},
+            "tiny/400/rl/r0/rl@best.sums.pass@1",
+        ),
+    ],
+)
+def test_prev_is_what_the_reader_starts_from_where_that_is_another_model(start: Any, model: str) -> None:
+    stage = {"rft": {"from": start, **OWN["recipes.rft"][0]["rft"]}}
+    made = plan({"data.rated.samples.from": "prev", "recipes.rft": [stage]})
+    samples = read_by(made, "tiny/400/data/rated.rft.r0.rft", "samples:0")
+    sampled, begun = (
+        next(need for need in made.job(reader).needs if need.role == "model")
+        for reader in (samples.id, "tiny/400/rft/r0/rft")
+    )
+    assert sampled.job == model
+    assert sampled == begun
+
+
 def test_replicates_sample_their_own_models() -> None:
     changes = {"data.rated.samples.from": "sft", "replicates": [{"num": 2}]}
     made = plan(changes)
