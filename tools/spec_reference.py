@@ -67,7 +67,7 @@ A spec is one YAML file, read by YAML 1.2's rules and nothing looser: `1e-6` is 
 that is not listed here, a key given twice, or a value of another type is an error with its line and column;
 `exc check` finds all of them in one run. Amounts carry their unit: tokens `50B`, `1.5M` or `4096`; sizes
 `40GB` or `1GiB`; durations `8h` or `1h30m`. Names are letters, digits, `_` and `-`;
-`base`, `prev`, `final`, `tasks`, `data` and `merge` are taken.
+`base`, `prev`, `final`, `tasks`, `data` and `merge` are taken. An entry with a [`matrix`](#a-matrix) is several.
 
 The examples on this page are parts of one study. Its files and Python modules lie beside the spec.
 """
@@ -184,6 +184,7 @@ PARTS = (
             "contamination": Contamination,
         },
     ),
+    Part("A matrix", None),
     Part(
         "Selectors",
         Selector,
@@ -225,7 +226,8 @@ def page() -> str:
     out = [INTRODUCTION]
     for part in PARTS:
         out.append(f"## {part.title}\n\n{_said(part.model)}{prose[part.title]}\n")
-        out.append(_table(part.model) if part.model is not None else _findings())
+        out += [_findings()] if part.title == "Accept" else []
+        out += [_table(part.model)] if part.model is not None else []
         for title, model in part.below.items():
             out.append(f"### {title}\n\n{_said(model)}\n{_table(model)}")
     return "\n".join(out).replace("\n\n\n", "\n\n")
