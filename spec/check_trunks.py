@@ -49,7 +49,8 @@ def _check_model(ctx: Context, path: Path) -> None:
 
 
 def _check_pretrain(ctx: Context, path: Path, pretrain: Pretrain) -> None:
-    if not pretrain.data:
+    given = ctx.node(*path, "data")
+    if isinstance(given, Mapping) and all(plain(weight) == 0 for weight in given.entries.values()):
         ctx.error("bad-value", "the mixture has no sources", (*path, "data"), "at least one", key=True)
     if pretrain.tokens == 0:
         ctx.error("bad-value", "a run has at least one token", (*path, "tokens"))

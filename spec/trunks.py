@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from exc.spec.base import Bool, Float, Fraction, Int, Model, Name, PositiveFloat, PositiveInt
 from exc.spec.ladders import Names
@@ -12,6 +12,8 @@ from exc.spec.published import FolderRun, HubModel, HubRun
 from exc.spec.references import ModelRef
 from exc.spec.schedule import Schedule
 from exc.spec.units import Bytes, Tokens
+
+Weight = Annotated[Float, Field(ge=0)]
 
 
 class Bpe(Model):
@@ -88,7 +90,9 @@ class Pretrain(Model):
     continues: Continues = Field(
         default=Continues(), description="where it starts from a model: what it takes over"
     )
-    data: dict[str, PositiveFloat] = Field(description="relative weights of data sources, by tokens")
+    data: dict[str, Weight] = Field(
+        description="relative weights of data sources, by tokens; one of 0 is as if it were not there"
+    )
     batch_size: PositiveInt = Field(description="sequences per optimizer step, over all devices")
     sequence_length: PositiveInt = Field(description="tokens per sequence")
     tokens: Tokens = Field(description="length of the run, rounded up to whole steps")
@@ -100,6 +104,12 @@ class Pretrain(Model):
     seed: Int | None = Field(
         default=None, description="pins the seed; otherwise derived from the experiment's"
     )
+
+    @field_validator("data")
+    @classmethod
+    def _without_zeros(cls, data: dict[str, float]) -> dict[str, float]:
+        """A sweep of shares ends at none: the same run as one that never names the source."""
+        return {name: weight for name, weight in data.items() if weight}
 
     @property
     def tokens_per_step(self) -> int:
