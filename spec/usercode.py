@@ -6,6 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from exc.spec.diagnostics import did_you_mean, one_of
@@ -48,11 +49,15 @@ def code_digest(root: Path, target: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a function may be called with by name. `open`: it takes any other name as well."""
+    """What a function may be called with by name; `open`: any other name as well. And what by place.
+
+    `positional`: how many arguments it needs and takes by place; None where a keyword must be given, too.
+    """
 
     names: tuple[str, ...]
     required: tuple[str, ...]
     open: bool
+    positional: tuple[int, float] | None
 
 
 def parameters(root: Path, target: str) -> Parameters | None:
@@ -70,10 +75,13 @@ def parameters(root: Path, target: str) -> Parameters | None:
     plain = [*args.posonlyargs, *args.args]
     without_default = [arg.arg for arg in plain[: len(plain) - len(args.defaults)]]
     only = zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    keywords = [arg.arg for arg, default in only if default is None]
+    most = inf if args.vararg is not None else len(plain)
     return Parameters(
         tuple(arg.arg for arg in (*args.args, *args.kwonlyargs)),
-        (*without_default, *(arg.arg for arg, default in only if default is None)),
+        (*without_default, *keywords),
         args.kwarg is not None,
+        None if keywords else (len(without_default), most),
     )
 
 

@@ -179,6 +179,28 @@ def test_arguments_of_a_callable(root: Path, source: str, messages: list[str]) -
     assert [error.split(" ", 2)[2] for error in errors] == messages
 
 
+@pytest.mark.parametrize(
+    ("signature", "is_taken"),
+    [
+        ("completion, answer, row", True),
+        ("completion, answer, row, strict=False, *, digits=3", True),
+        ("completion, *rest", True),
+        ("*_, **__", True),
+        ("completion, answer", False),
+        ("completion, answer, row, strict", False),
+        ("completion, answer, row, *, digits", False),
+        ("", False),
+    ],
+)
+def test_a_verifier_is_called_with_three_arguments(root: Path, signature: str, is_taken: bool) -> None:
+    (root / "mine.py").write_text(f"def judge({signature}):\n    return True\n", encoding="utf-8")
+    _, errors = facts(
+        root, ('prompt: "{question}\\n"', 'prompt: "{question}"\n    verifier: python:mine:judge')
+    )
+    message = "`mine:judge` does not take the three arguments that a verifier is called with None"
+    assert [error.split(" ", 2)[2] for error in errors] == ([] if is_taken else [message])
+
+
 def test_a_module_that_is_not_python_is_reported_once(root: Path) -> None:
     (root / "mine.py").write_text("def rows(:\n", encoding="utf-8")
     _, errors = facts(

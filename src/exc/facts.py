@@ -82,7 +82,9 @@ class _Gatherer:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
         for name, task in spec.tasks.items():
             if task.verifier.startswith(_PYTHON):
-                self._target(task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier"))
+                self._verifier(
+                    task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier")
+                )
         for name, trunk in spec.trunks.items():
             if trunk.folder is not None and (names := trunk.folder.names) is not None:
                 self._ladder(name, trunk.folder.path, names)
@@ -238,6 +240,16 @@ class _Gatherer:
                 return  # of a module that cannot be read, once is enough
             self.reported.add(error.message)
             self.diagnostics.error("user-code", error.message, span, expected=error.expected, hint=error.hint)
+
+    def _verifier(self, target: str, span: Span) -> None:
+        """The digest of a verifier, which is called with three arguments by place."""
+        self._target(target, span)
+        takes = parameters(self.root, target) if target in self.code else None
+        if takes is None or (takes.positional and takes.positional[0] <= 3 <= takes.positional[1]):
+            return
+        expected = "a function of the completion, the answer and the row"
+        message = f"`{target}` does not take the three arguments that a verifier is called with"
+        self.diagnostics.error("user-code", message, span, expected=expected)
 
     def _arguments(self, name: str, target: str, given: Mapping[str, object]) -> None:
         """Whether a data source's callable takes its `args`."""

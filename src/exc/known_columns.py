@@ -62,8 +62,9 @@ class KnownColumns:
         split = task.splits.get(samples.split) if task is not None else None
         if task is None or split is None:
             return None
+        scored = [METADATA] if task.verifier == "reasoning_gym" else []
         try:
-            fields = dict.fromkeys([*prompt_fields(task.prompt), "answer", *split.columns])
+            fields = dict.fromkeys([*prompt_fields(task.prompt), "answer", *scored, *split.columns])
         except ValueError:  # braces that do not match, which is reported
             return None
         return Known(name, (*(field for field in fields if field != DEMONSTRATIONS), *RATED))
