@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from exc.compiler.contrast_settings import Trained, ancestry, differences
@@ -143,4 +144,6 @@ def _listed(found: dict[str, tuple[Any, Any]]) -> str:
 def _said(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return cut(", ".join(f"{key} {_said(inner)}" for key, inner in value.items()), 30)
     return cut(f"{value:g}" if isinstance(value, float) else str(value), 30)

@@ -59,7 +59,7 @@ def compile_plan(
     _derive(drafts, resources)
     classes = split_classes(drafts, resources)
     drafts, resources, classes = add_smokes(drafts, resources, classes, allotment)
-    estimates(drafts)
+    estimates(drafts, facts.vocabularies)
     plan = Plan(
         experiment=experiment.spec.experiment,
         seed=experiment.spec.seed,

@@ -8,7 +8,7 @@ from typing import Any
 from exc.compiler.estimate import COUNTED_KINDS
 from exc.compiler.plan import Plan
 from exc.spec.units import format_bytes, format_tokens
-from exc.spec.words import plural
+from exc.spec.words import listed, plural
 
 _COSTS = (
     ("jobs", "jobs"),
@@ -26,6 +26,7 @@ def cost_summary(plan: Plan) -> dict[str, Any]:
         "cost": [*_totals(plan), *hours],
         "gpu_hours": bool(hours),
         "sizeless": _sizeless(plan),
+        "bare": _bare(plan),
         "chain": _chain(plan),
     }
 
@@ -67,9 +68,22 @@ def _gpu_hours(plan: Plan) -> list[dict[str, str]]:
 
 def _sizeless(plan: Plan) -> str:
     """The jobs whose operations would be counted, were the size of their model known; or nothing."""
-    counted = [job for job in plan.jobs if job.kind in COUNTED_KINDS and "tokens" in job.estimate]
-    num = sum("flops" not in job.estimate for job in counted)
+    counted = (*COUNTED_KINDS, "trainer")
+    num = sum(
+        job.kind in counted and "tokens" in job.estimate and "flops" not in job.estimate for job in plan.jobs
+    )
     return plural(num, "job") if num else ""
+
+
+def _bare(plan: Plan) -> str:
+    """The trunks whose embeddings are not counted: their tokenizer is fetched, and its size not known."""
+    trunks: dict[str, None] = {}
+    for job in plan.jobs:
+        if job.kind == "pretrain" and job.config["model"] and not job.config["model"].get("vocab_size"):
+            made = next(plan.job(need.job) for need in job.needs if need.role == "tokenizer")
+            if made.config["algorithm"] == "hub":
+                trunks[f"`{job.id.partition('/')[0]}`"] = None
+    return listed(trunks, 4)
 
 
 def _unsegmented(plan: Plan, costs: Mapping[str, float]) -> float:
@@ -86,6 +100,8 @@ def _unsegmented(plan: Plan, costs: Mapping[str, float]) -> float:
 
 
 def _amount(key: str, value: float) -> str:
+    if key in ("flops", "disk_bytes") and not value:
+        return "not counted"
     if key == "disk_bytes":
         return format_bytes(int(value), digits=3)
     if key == "flops":
@@ -103,11 +119,15 @@ def _chain(plan: Plan) -> dict[str, Any]:
             heaviest = max(heaviest, (flops, num, need.job))
         best[job.id] = (heaviest[0] + job.estimate.get("flops", 0), heaviest[1] + 1, heaviest[2])
     if not best:
-        return {"jobs": "0 jobs", "flops": "0", "path": "none"}
+        return {"jobs": "0 jobs", "flops": "", "path": "none"}
     path = [max(best, key=lambda job_id: best[job_id][:2])]
     while before := best[path[-1]][2]:
         path.append(before)
     total, num, _ = best[path[0]]
     steps = [f"`{job_id}`" for job_id in reversed(path)]
     shown_path = steps if len(steps) <= 6 else [*steps[:2], "...", *steps[-3:]]
-    return {"jobs": plural(num, "job"), "flops": f"{total:.1e}", "path": " -> ".join(shown_path)}
+    return {
+        "jobs": plural(num, "job"),
+        "flops": f"{total:.1e}" if total else "",
+        "path": " -> ".join(shown_path),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from exc.compiler.build import Draft
@@ -42,26 +43,37 @@ def _roughly(model: Mapping[str, Any], vocab_size: int) -> int:
     return embeddings + layers * int(hidden * hidden * (2 + 2 * kv_share) + 3 * hidden * intermediate)
 
 
-def estimates(drafts: list[Draft]) -> None:
-    """Fill in `estimate` of every draft. Inputs come before their readers, so sizes flow along the edges."""
+def estimates(drafts: list[Draft], vocabularies: Mapping[str, int | None]) -> None:
+    """Fill in `estimate` of every draft. Inputs come before their readers, so sizes flow along the edges.
+
+    `vocabularies`: the sizes of tokenizers that lie in folders.
+    """
     size: dict[str, int] = {}  # job id -> parameters of the model it leaves
     by_id = {draft.id: draft for draft in drafts}
+    in_folders = {Path(folder).as_posix(): number or 0 for folder, number in vocabularies.items()}
     for draft in drafts:
-        size[draft.id] = _model_size(draft, size, by_id)
+        size[draft.id] = _model_size(draft, size, by_id, in_folders)
         draft.estimate = _estimate(draft, size[draft.id], by_id)
 
 
-def _model_size(draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft]) -> int:
+def _vocabulary(tokenizer: Mapping[str, Any], in_folders: Mapping[str, int]) -> int:
+    """How many tokens a tokenizer has; 0 where that is not known."""
+    if files := tokenizer.get("files"):
+        return in_folders.get(Path(files[0]["path"]).parent.as_posix(), 0)
+    return int(tokenizer.get("vocab_size", 0))
+
+
+def _model_size(
+    draft: Draft, size: Mapping[str, int], by_id: Mapping[str, Draft], in_folders: Mapping[str, int]
+) -> int:
     if draft.kind in ("tokenizer", "tokens", "rows", "derive", "rate"):
         return 0  # data has no parameters, even if a model was sampled for it
     if draft.kind == FETCH:
         return _published_bytes(draft) // PUBLISHED_BYTES_PER_PARAMETER
     if draft.kind == "pretrain" and draft.config["model"]:
         tokenizer = next(need.job for need in draft.needs if need.role == "tokenizer")
-        vocab_size = int(
-            by_id[tokenizer].config.get("vocab_size") or draft.config["model"].get("vocab_size", 0)
-        )
-        return _parameters(draft.config["model"], vocab_size)
+        own = draft.config["model"].get("vocab_size")
+        return _parameters(draft.config["model"], own or _vocabulary(by_id[tokenizer].config, in_folders))
     return max((size[need.job] for need in draft.needs), default=0)
 
 

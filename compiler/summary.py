@@ -14,6 +14,7 @@ from exc.compiler.learning_rate import make_schedule
 from exc.compiler.plan import Job, Plan
 from exc.compiler.published import FETCH, unlocked
 from exc.compiler.smoke_summary import smoke_summary
+from exc.compiler.task_summary import task_summary
 from exc.spec.paired import SIDES
 from exc.spec.recipes import STAGE_KINDS
 from exc.spec.units import format_tokens
@@ -21,6 +22,8 @@ from exc.spec.words import listed, plural
 
 # Fields of a stage that its line in PLAN.md says in another way, or that are the task's.
 _ELSEWHERE = frozenset({"prompt", "stop", "verifier", "rewards", "seed"})
+# Fields of `args` that are read first in a review, and so are shown at their defaults, too.
+_ALWAYS = ("learning_rate", "lr_scheduler_type", "max_completion_length", "max_length", "temperature", "beta")
 MOST_SHARED = 24  # lines of shared work; the rest is counted
 
 
@@ -37,6 +40,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile["name"],
         "unlocked": unlocked(plan),
         "trunks": [_trunk(plan, name, facts) for name, facts in report["trunks"].items()],
+        "tasks": task_summary(plan),
         "recipes": _recipes(plan),
         "evaluations": [evaluation_row(plan, name, facts) for name, facts in report["evaluations"].items()],
         "data": data_summary(plan),
@@ -216,12 +220,23 @@ def _stage(plan: Plan, stage: Mapping[str, Any], job: Job | None) -> dict[str, A
     ]
     settings += [
         f"{' '.join(path)}: {_setting(path[-1], value)}"
-        for path, value in _by_side(fields)
+        for path, value in _by_side(_with_args(fields, job.config))
         if path[-1] not in _ELSEWHERE and value
     ]
     if len(kept := _kept(plan, job)) > 1:
         settings.append(f"keeps: {_steps(kept)}")
     return {"name": stage["name"], "what": what, "settings": settings}
+
+
+def _with_args(fields: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stage, and of each of its sides, with the fields of `args` that are always shown."""
+    out = {
+        name: _with_args(value, config[name]) if name in SIDES and isinstance(value, Mapping) else value
+        for name, value in fields.items()
+    }
+    args = config.get("args") or {}
+    always = {name: args[name] for name in _ALWAYS if args.get(name) is not None}
+    return {**out, "args": dict(sorted({**always, **out.get("args", {})}.items()))} if always else out
 
 
 def _by_side(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -63,11 +63,9 @@ class ModelRef(Model):
     def __str__(self) -> str:
         name = self.recipe or f"trunk {self.trunk or '(own)'}"
         step = self.step.best.name if isinstance(self.step, BestStep) else self.step
-        parts = [
-            f"{key} {value}"
-            for key, value in (("stage", self.stage), ("at", self.at), ("step", step))
-            if value
-        ]
+        trunk = self.trunk if self.recipe else None
+        said = {"stage": self.stage, "trunk": trunk, "at": self.at, "step": step, "replicate": self.replicate}
+        parts = [f"{key} {value}" for key, value in said.items() if value is not None]
         return f"{name} ({', '.join(parts)})" if parts else name
 
 

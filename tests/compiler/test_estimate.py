@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exc.compiler.compile import compile_plan
+from exc.compiler.facts import FileFact
 from exc.compiler.folder import plan_folder
-from exc.compiler.plan import read_plan
+from exc.compiler.plan import Plan, read_plan
 from exc.compiler.summary import summary
 from exc.spec.profiles import Profile
-from tests.compiler.study import STUDY, identities, loaded, plan_of
+from tests.compiler.study import STUDY, facts_of, identities, load, loaded, plan_of
 
 
 def test_costs_beyond_64_bits_are_told(tmp_path: Path) -> None:
@@ -66,3 +69,56 @@ def test_rollouts_cost_what_is_passed_through_models(settings: dict[str, Any], p
     }
     found = {job.estimate["flops"] / job.estimate["tokens"] for job in plan.jobs if job.kind == "grpo"}
     assert found == {passes * size}
+
+
+def test_a_tokenizer_whose_size_is_not_known_is_said_to_be_left_out() -> None:
+    def plan(tokenizer: dict[str, Any], **model: int) -> Plan:
+        spec = loaded(STUDY)
+        run = spec["trunks"]["tiny"]["pretrain"]
+        run["tokenizer"] = tokenizer
+        run["model"] |= model
+        return plan_of(spec)
+
+    hub = {"hub": {"repo": "lab/tokenizer"}}
+    assert summary(plan(hub))["bare"] == "`tiny`"
+    assert summary(plan(hub, vocab_size=512))["bare"] == ""
+    trained = plan({"bpe": {"vocab_size": 512}})
+    assert summary(trained)["bare"] == ""
+    flops = [made.job("tiny/pretrain/400").estimate["flops"] for made in (plan(hub, vocab_size=512), trained)]
+    assert flops[0] == flops[1] > plan(hub).job("tiny/pretrain/400").estimate["flops"]
+
+
+def test_the_size_of_a_tokenizer_in_a_folder_counts() -> None:
+    spec = loaded(STUDY)
+    spec["trunks"]["tiny"]["pretrain"]["tokenizer"] = {"path": "ours/"}
+    experiment = load(spec).experiment
+    assert experiment is not None
+    found = facts_of(experiment.spec)
+    files = {**found.files, "ours/": (FileFact("ours/tokenizer.json", 1, "0" * 64),)}
+
+    def flops(plan: Plan) -> float:
+        return plan.job("tiny/pretrain/400").estimate["flops"]
+
+    known, unknown = (
+        compile_plan(experiment, replace(found, files=files, vocabularies=sizes), Profile())
+        for sizes in ({"ours/": 512}, {})
+    )
+    assert flops(unknown) < flops(known) == flops(plan_of())
+
+
+def test_what_is_not_counted_is_not_zero() -> None:
+    spec = loaded(STUDY)
+    spec["trunks"]["tiny"] = {"hub": {"repo": "lab/model", "tokens": "1B"}}
+    spec["evaluations"].pop("text")
+    found = summary(plan_of(spec))
+    assert {row["what"]: row["planned"] for row in found["cost"]}["operations"] == "not counted"
+    assert found["sizeless"] == "2 jobs"
+    assert found["chain"]["flops"] == ""
+
+
+def test_a_trainer_of_ones_own_is_not_counted() -> None:
+    spec = loaded(STUDY)
+    run = {"run": "python train.py", "tokens": 40960, "batch_size": 8, "sequence_length": 128}
+    spec["trunks"]["tiny"] = {"command": run, "checkpoints": [20, 40]}
+    spec["recipes"] = {}
+    assert summary(plan_of(spec))["sizeless"] == "2 jobs"

@@ -17,6 +17,7 @@ import yaml
 from exc.compiler.compile import plan_digest
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import PLAN_FILE, Plan, PlanError, from_json, read_plan, to_json
+from exc.compiler.summary import summary
 from tests.compiler.study import STUDY, edited, plan_of, plan_with
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "study"
@@ -263,3 +264,49 @@ def test_what_no_evaluation_measures_is_said_to_be_trained() -> None:
     only_base = {f"evaluations.{name}.on": {"recipes": ["base"]} for name in ("sums", "text")}
     text = plan_folder(plan_with(only_base))["PLAN.md"].decode()
     assert "**rl** at tiny 400; tiny 700; tiny 1000; no evaluation measures it\n" in text
+
+
+def test_plan_md_says_what_models_are_asked_and_what_answers_earn() -> None:
+    spec = edited({"tasks.sums.verifier": "python:judge:strict", "tasks.sums.rewards.form": "boxed"})
+    [task] = summary(plan_of(spec))["tasks"]
+    assert task == {
+        "name": "sums",
+        "lines": [
+            r'prompt: `"Q: {question}\nA:"`',
+            r'stops at: `"\n\n"`',
+            "judged by: judge:strict",
+            "RL pays: 1 if right, 0.1 for any other answer, in the form boxed",
+            "train: from `problems`: question, answer, demonstrations <- worked",
+            "test: from `held-out`: question, answer",
+            "fewshot: from `problems`, the first 50 rows: question, answer",
+        ],
+    }
+
+
+def test_plan_md_says_both_sides_tasks() -> None:
+    side = {"rl": {"like": "rl.rl"}, "sft": {"like": "sft.sft"}}
+    only = {"avg": [{"avg": {"parallel": {"max_steps": 4, **side}}}]}
+    spec = edited({"evaluations": {"text": edited()["evaluations"]["text"]}})
+    spec["recipes"] |= only
+    spec["branches"] = [{"recipes": ["avg"]}]
+    [task] = summary(plan_of(spec))["tasks"]
+    assert task["lines"][0] == r'prompt: `"Q: {question}\nA:"`'
+    assert "RL pays: 1 if right, 0.1 for any other answer" in task["lines"]
+
+
+def test_plan_md_shows_a_learning_rate_that_is_the_default() -> None:
+    """What is read first in a review is there whether or not it is TRL's default."""
+    spec = edited({"recipes.rl.0.rl.grpo.args": {"learning_rate": 1.0e-6}})
+    recipe = next(each for each in summary(plan_of(spec))["recipes"] if each["name"] == "rl")
+    [args] = [line for line in recipe["stages"][0]["settings"] if line.startswith("args: ")]
+    assert "learning_rate 1e-06" in args
+    assert "max_completion_length " in args
+
+
+def test_plan_md_tells_replicates_apart_that_are_merged() -> None:
+    parents = [{"recipe": "rl", "replicate": number} for number in (0, 1)]
+    spec = edited(
+        {"recipes.soup.0.soup.merge.of": parents, "replicates": [{"num": 2, "on": {"recipes": ["rl"]}}]}
+    )
+    soup = next(each for each in summary(plan_of(spec))["recipes"] if each["name"] == "soup")
+    assert soup["stages"][0]["what"] == "merge from rl (replicate 0), rl (replicate 1)"
