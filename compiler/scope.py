@@ -135,8 +135,10 @@ class Scope:
             return (
                 None if schedule is None or ladder is None else self._resolve(ladder.resolve, schedule, path)
             )
+        if trunk.published is not None:  # a single model, which has no schedule, or is reported to have one
+            return [trunk.total_steps] if schedule is None else None
         if schedule is None:
-            return [trunk.total_steps] if trunk.published is not None else None
+            return None
         if schedule.chinchilla is not None:
             origin = trunk_origin(self.spec, name)
             shape = self.spec.trunks[origin].pretrain if origin is not None else None

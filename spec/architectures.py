@@ -48,7 +48,7 @@ def check_model(given: Mapping[str, Any], sequence_length: int | None) -> list[M
         message = (
             f"there is no architecture `{name}`" if isinstance(name, str) else "this names no architecture"
         )
-        hint = did_you_mean(name, _table()) if isinstance(name, str) else None
+        hint = did_you_mean(_of_class(name), _table()) if isinstance(name, str) else None
         return [ModelProblem("architecture", "bad-choice", message, one_of(_table()), hint, True)]
     problems = [
         problem
@@ -56,6 +56,11 @@ def check_model(given: Mapping[str, Any], sequence_length: int | None) -> list[M
         if field != "architecture" and (problem := _field_problem(name, field, value)) is not None
     ]
     return problems or _arithmetic(name, given, sequence_length)
+
+
+def _of_class(name: str) -> str:
+    """`Qwen2ForCausalLM`, as a config.json has it, is `qwen2`."""
+    return name.removesuffix("ForCausalLM").removesuffix("Model").removesuffix("LMHead").lower()
 
 
 def architecture_names() -> tuple[str, ...]:

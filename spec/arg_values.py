@@ -92,6 +92,8 @@ def what_was_meant(types: Sequence[str], choices: Sequence[str], value: object) 
         return _text_meant(types, value)
     if isinstance(value, bool):
         return _bool_meant(choices, value)
+    if isinstance(value, list) and len(value) > 1 and not any(name.startswith("list") for name in types):
+        return "for a run with each of them, make it an axis of a `matrix`"
     if isinstance(value, float) and "int" in types and value.is_integer():
         return f"write `{int(value)}`"
     if isinstance(value, int) and value in (0, 1) and "bool" in types:

@@ -59,7 +59,11 @@ def _check_models(ctx: Context, path: Path, merge: Merge) -> None:
     for index, model in enumerate(merge.of):
         where = (*path, "of", index)
         if model in merge.of[:index]:
-            ctx.error("bad-value", f"`{model}` is merged with itself", where, "another model", key=True)
+            has_replicates = model.recipe not in (None, "base", "prev") and model.replicate is None
+            numbered = f"of several replicates each has a number: `{{recipe: {model.recipe}, replicate: 1}}`"
+            hint = numbered if has_replicates else None
+            message = f"`{model}` is merged with itself"
+            ctx.error("bad-value", message, where, "another model", hint, key=True)
         elif model == merge.base:
             ctx.error("bad-value", f"`{model}` is the base, from which it does not differ", where, key=True)
 

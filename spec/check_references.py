@@ -31,7 +31,9 @@ def check_reference(ctx: Context, path: Path, *, in_recipe: bool) -> None:
     ctx.refer("trunks", (*path, "trunk"))
     recipe = ctx.text(*path, "recipe")
     if recipe is None:
-        _check_unowned(ctx, path, node, "needs `recipe`")
+        hint = "write whose it is: `recipe: NAME`"
+        hint += f", of this recipe `recipe: {path[1]}`" if path[0] == "recipes" else ""
+        _check_unowned(ctx, path, node, "needs `recipe`", hint)
     elif recipe in OWN:
         if recipe == "prev" and not in_recipe:
             ctx.error(
@@ -45,11 +47,11 @@ def check_reference(ctx: Context, path: Path, *, in_recipe: bool) -> None:
         _check_stage(ctx, path, recipe)
 
 
-def _check_unowned(ctx: Context, path: Path, node: Mapping, why: str) -> None:
+def _check_unowned(ctx: Context, path: Path, node: Mapping, why: str, hint: str | None = None) -> None:
     """`stage` and `step` are those of a recipe."""
-    for key in ("stage", "step"):
-        if plain(node.entries[key]) is not None if key in node.entries else False:
-            ctx.error("bad-value", f"`{key}` {why}", (*path, key), key=True)
+    given = [key for key in ("stage", "step") if key in node.entries and plain(node.entries[key]) is not None]
+    for key in given[:1] if hint is not None else given:
+        ctx.error("bad-value", f"`{key}` {why}", (*path, key), hint=hint, key=True)
 
 
 def _check_stage(ctx: Context, path: Path, recipe: str) -> None:

@@ -122,4 +122,8 @@ def _check_checkpoints(ctx: Context, path: Path, trunk: Trunk) -> None:
     for key in ("from", "checkpoints") if is_single else ("from",):
         if ctx.node(*path, key) is not None:
             message = f"`{key}` goes with a run, and this model is trained already"
-            ctx.error("bad-value", message, (*path, key), hint="leave it out", key=True)
+            kind = "hub" if trunk.hub is not None else "folder"
+            hint = f"leave it out, or say in `{kind}` how the checkpoints are called: `pattern`"
+            if key == "from":
+                hint = "leave it out"
+            ctx.error("bad-value", message, (*path, key), hint=hint, key=True)

@@ -80,6 +80,8 @@ def _check_schedule(ctx: Context, path: Path, pretrain: Pretrain) -> None:
     schedule, where = pretrain.schedule, (*path, "schedule")
     total = format_tokens(pretrain.tokens)
     if schedule.shape == "wsd" and schedule.decay is None:
+        if ctx.node(*where, "decay") is not None:
+            return  # which is at fault, and reported
         hint = "it says how many tokens at the end the rate falls over"
         ctx.diagnostics.error(
             "missing-key",

@@ -229,12 +229,12 @@ class _Copier:
     def _cycle(self, target: Path, names: dict[str, Path]) -> None:
         labels = {path: name for name, path in names.items()}
         chain = [*self.open[self.open.index(target) :], target]
-        self.diagnostics.error(
-            "like-cycle",
-            f"these copy each other: {' -> '.join(labels[path] for path in chain)}",
-            self._like_of(target).span,
-            hint="write one of them out",
-        )
+        message = f"these copy each other: {' -> '.join(labels[path] for path in chain)}"
+        hint = "write one of them out"
+        if len(chain) == 2:
+            message = f"`{labels[target]}` copies itself"
+            hint = "name another one; of a file that this one extends, an entry of the same name is replaced"
+        self.diagnostics.error("like-cycle", message, self._like_of(target).span, hint=hint)
 
     def _is_numbered(self, name: str, path: Path) -> bool:
         """Whether this is one round of a repeated stage, which has a name without the number, too."""

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from exc.spec.base import NAME, RESERVED
+from exc.spec.base import LONGEST_NAME, NAME, RESERVED
 from exc.spec.cells import SECTIONS
 from exc.spec.data import Column
 from exc.spec.diagnostics import Diagnostic, Span, did_you_mean, nearest, one_of
@@ -18,6 +18,7 @@ from exc.spec.references import At, FractionBetween, ModelRef, Selector, StepsBe
 from exc.spec.schedule import FactorRange, FractionRange, Schedule, StepRange, TokenRange
 from exc.spec.stage_hints import key_hint
 from exc.spec.units import UnitError
+from exc.spec.words import cut
 
 # Models that mean nothing with one of their values left out: at fault as a whole.
 _WHOLE = (
@@ -221,6 +222,8 @@ def _hint(node: Node | None, expected: str) -> str | None:
         return None
     if isinstance(node.value, str) and node.value.startswith("$"):
         return "`$` and a name stand for a value of the entry's `matrix`, and it has none"
+    if (share := _share(node, expected)) is not None:
+        return f"write `{share}`"
     if _could_be_item(node, expected):
         return f"write `[{node.raw}]`"
     if isinstance(node.value, float) and "whole number" in expected and node.value.is_integer():
@@ -255,6 +258,19 @@ def says(name: str, node: Node | None) -> str:
     return f"{name} is {found(node)}"
 
 
+def _share(node: Scalar, expected: str) -> str | None:
+    """`85%` as the number that is meant: 85, or 0.85 where it is a share of 1."""
+    if not isinstance(node.value, str) or not expected.startswith("a number"):
+        return None
+    try:
+        number = float(node.value.removesuffix("%")) if node.value.endswith("%") else None
+    except ValueError:
+        return None
+    if number is None:
+        return None
+    return f"{number / 100 if expected == 'a number from 0 to 1' else number:g}"
+
+
 def unknown_key(key: str, valid: list[str], span: Span, hint: str | None = None) -> Diagnostic:
     """A key that nothing reads. `hint`: what to write instead, where the name is known."""
     near = nearest(key, valid)
@@ -279,4 +295,8 @@ def name_fault(name: str, span: Span) -> Diagnostic:
             "reserved-name", "error", f"`{name}` has a meaning of its own", span, expected="another name"
         )
     expected = "letters, digits, `_` and `-`, starting with a letter or a digit"
-    return Diagnostic("bad-name", "error", f"`{name}` is not a name", span, expected=expected)
+    if len(name) > LONGEST_NAME:
+        expected = f"at most {LONGEST_NAME} {expected}"
+    return Diagnostic(
+        "bad-name", "error", f"`{cut(name, LONGEST_NAME)}` is not a name", span, expected=expected
+    )

@@ -148,7 +148,10 @@ class _Builder:
         """The whole tree; None when it is empty or parts of it could not be kept."""
         root = self.root
         if root is None or (isinstance(root, Scalar) and not root.quoted and not root.raw):
-            self.diagnostics.error("empty-file", "this file says nothing", Span(self.file, 1, 1, 1, 1))
+            hint = "`exc init` writes a small study that works"
+            self.diagnostics.error(
+                "empty-file", "this file says nothing", Span(self.file, 1, 1, 1, 1), hint=hint
+            )
             return None
         return None if self.is_broken else root
 

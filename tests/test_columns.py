@@ -116,3 +116,23 @@ def test_what_dpo_reads(root: Path) -> None:
         "`train.jsonl` has no column `chosen`, which dpo trains on",
         "`train.jsonl` has no column `rejected`, which dpo trains on",
     ]
+
+
+def test_rated_rows_keep_what_reasoning_gym_scores_by(root: Path) -> None:
+    """The job that reads a task's rows for that verifier has the column, and so has what is drawn on them."""
+    gym = """data:
+  docs: {text: docs.txt}
+  train: {reasoning_gym: {name: chain_sum, size: 8}}
+  rated: {samples: {from: base, task: arith, num_samples: 2, max_new_tokens: 8}}
+  hard: {data: rated, where: {num_correct: {max: 1}}}
+tasks:
+  arith:
+    prompt: "{question}\\n"
+    splits: {train: {data: train}, hard: {data: hard}}
+    verifier: reasoning_gym
+"""
+    text = gym + BASE[BASE.index("trunks:") :].replace("task: arith,", "task: arith, split: hard,")
+    result = load_text("version: 1\nexperiment: study\n" + text, "experiment.yaml")
+    assert result.draft is not None
+    check_columns(result.draft, root, gather(result.draft, root, result.diagnostics), result.diagnostics)
+    assert [f"{found.message}" for found in result.diagnostics if found.code == "missing-column"] == []

@@ -422,3 +422,11 @@ def test_cells_lead_to_their_jobs_and_seeds() -> None:
         assert cell["tokens"] == cell["at"] * 1024
     assert cells(BASE, "sums", "rl")[0]["seeds"] == [replicate_seed(0, 0)]
     assert cells(BASE, "sums", "soup")[0]["seeds"] == []
+
+
+def test_a_source_of_weight_zero_is_as_if_it_were_not_there() -> None:
+    """A sweep of shares ends at the very run that never names the source."""
+    mixture = "trunks.tiny.pretrain.data"
+    none, unnamed = (plan_with({mixture: data}) for data in ({"docs": 3, "problems": 0}, {"docs": 3}))
+    assert identities(none) == identities(unnamed)
+    assert "tiny/tokens/problems" not in {job.id for job in none.jobs}

@@ -89,13 +89,23 @@ def show(args: argparse.Namespace) -> int:
     try:
         job = loaded.job(args.job)
     except KeyError:
-        hint = did_you_mean(args.job, loaded.by_id) or f"`{args.plan}/PLAN.md` lists them"
-        return fail(f"the plan has no job `{args.job}`; {hint}")
+        return fail(_no_job(loaded, args.job))
     if args.json:
         print_json(_job_json(job))
         return 0
     print(_job_text(loaded, job))
     return 0
+
+
+def _no_job(plan: Plan, name: str) -> str:
+    of_class = [job.id for job in plan.jobs if job.cls == name]
+    if of_class:
+        return f"`{name}` is a class of {plural(len(of_class), 'job')}; name one, such as `{of_class[0]}`"
+    before, _, step = name.rpartition("@")
+    if before in plan.by_id:
+        return f"the plan has no job `{name}`; `{step}` is a step of `{before}`"
+    hint = did_you_mean(name, plan.by_id) or "the files `jobs/*.yaml` of the plan list them"
+    return f"the plan has no job `{name}`; {hint}"
 
 
 def _job_json(job: Job) -> dict[str, Any]:

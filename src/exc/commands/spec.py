@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 
 from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
 from exc.compiler.folder import plan_folder
@@ -13,6 +14,7 @@ from exc.pipeline import Compiled, compile_spec, stale_files, write_plan
 from exc.spec.codes import CODES
 from exc.spec.diagnostics import Diagnostics, did_you_mean
 from exc.spec.load import load_experiment
+from exc.spec.words import plural
 
 _OURS = frozenset({PLAN_FILE, "PLAN.md", "graph.svg", "jobs"})
 
@@ -135,11 +137,12 @@ def _say(plan: Plan, out: Path, *, changed: bool, written: bool) -> None:
     if not changed:
         print(f"{out}: up to date; {_counts(plan)}")
     elif written:
-        command = "exc submit" if str(out) == "plan" else f"exc submit {out}"
+        command = "exc submit" if str(out) == "plan" else f"exc submit {quote(str(out))}"
         print(f"{out}: {_counts(plan)}\nread {out / 'PLAN.md'}, then run: {command}")
     else:
         print(f"{out}: not what the spec says now; write it with `exc compile`")
 
 
 def _counts(plan: Plan) -> str:
-    return f"{len(plan.jobs):,} jobs in {len({job.cls for job in plan.jobs})} classes"
+    classes = len({job.cls for job in plan.jobs})
+    return f"{plural(len(plan.jobs), 'job')} in {plural(classes, 'class', 'classes')}"
