@@ -100,6 +100,21 @@ def test_show_of_a_misspelt_job(user: User) -> None:
     assert user.exc("show", "nothing like it at all").code == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rl.rl", "`rl.rl` is a class of 3 jobs; name one, such as `tiny/400/rl/r0/rl`"),
+        ("tiny/400/rl/r0/rl@20", "`20` is a step of `tiny/400/rl/r0/rl`"),
+        ("nothing like it at all", "the files `jobs/*.yaml` of the plan list them"),
+    ],
+)
+def test_show_of_what_is_no_job(user: User, name: str, said: str) -> None:
+    user.exc("compile")
+    ran = user.exc("show", name)
+    assert ran.code == 1
+    assert said in ran.err
+
+
 def test_show_of_the_end_of_a_long_chain(user: User) -> None:
     """A checkpoint at each of more steps than Python recurses."""
     trunk = (
