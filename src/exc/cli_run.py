@@ -12,6 +12,9 @@ that it has seen is over; opened where nobody submits, it waits for one.
 
 exit codes: 0 left, or all done; 1 it ended, or showed one frame, and a job has failed or is not done.
 """
+SUBMIT_EPILOG = """\
+Where it runs is said by the plan: `exc compile --profile NAME` chooses.
+"""
 CANCEL_EPILOG = """\
 Jobs that run save and stop, whoever started them and wherever; they go on from there with the next
 `exc submit` of a plan that has them, which takes every such wish back. What reads from them is not run
@@ -25,6 +28,7 @@ def add_run_commands(command: Command) -> None:
     """Add them to the command line's parser."""
     submit = command("submit", "run what a plan still needs; can be run again at any time")
     add_plan(submit)
+    submit.epilog = SUBMIT_EPILOG
     submit.add_argument(
         "--gpus",
         type=count,

@@ -29,7 +29,7 @@ def add_spec_commands(command: Command) -> None:
 def add_reading_commands(command: Command) -> None:
     """Add `show` and `explain`."""
     show = command("show", "show a job of a plan: config, script, lineage")
-    show.add_argument("job", metavar="JOB-ID")
+    show.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning or a pattern")
     add_plan(show, json=True)
     explain = command("explain", "explain a diagnostic code")
     explain.add_argument("code", metavar="CODE", nargs="?", help="by default, list all codes")

@@ -96,8 +96,14 @@ def test_show_of_a_misspelt_job(user: User) -> None:
     user.exc("compile")
     ran = user.exc("show", "tiny/400/sft-rl/ro/rl")
     assert ran.code == 1
-    assert "did you mean `tiny/400/sft-rl/r0/rl`?" in ran.err
+    assert "the nearest: tiny/400/sft-rl/r0/rl" in ran.err
     assert user.exc("show", "nothing like it at all").code == 1
+
+
+def test_show_takes_a_beginning_as_other_commands_do(user: User) -> None:
+    user.exc("compile")
+    assert user.exc("show", "tiny/400/sft-rl").out == user.exc("show", "tiny/400/sft-rl/r0/rl").out
+    assert "tiny/400/sft could be " in user.exc("show", "tiny/400/sft").err
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_show_of_a_misspelt_job(user: User) -> None:
     [
         ("rl.rl", "`rl.rl` is a class of 3 jobs; name one, such as `tiny/400/rl/r0/rl`"),
         ("tiny/400/rl/r0/rl@20", "`20` is a step of `tiny/400/rl/r0/rl`"),
-        ("nothing like it at all", "the files `jobs/*.yaml` of the plan list them"),
+        ("nothing like it at all", "the plan of study has no job nothing like it at all"),
     ],
 )
 def test_show_of_what_is_no_job(user: User, name: str, said: str) -> None:

@@ -15,7 +15,6 @@ from exc.compiler.identity import identity_fields
 from exc.compiler.plan import Job, Plan, PlanError, read_plan, short_ref, to_json
 from exc.pipeline import Compiled, compile_spec
 from exc.runtime.wording import here
-from exc.spec.diagnostics import did_you_mean
 from exc.spec.words import plural
 
 
@@ -82,14 +81,16 @@ def diff(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """A job: what it is, what it reads and leaves, its config and script."""
+    from exc.runtime.selecting import find_one
+
     try:
         loaded = read_plan(Path(args.plan))
     except PlanError as error:
         return fail(str(error))
     try:
-        job = loaded.job(args.job)
-    except KeyError:
-        return fail(_no_job(loaded, args.job))
+        job = find_one(loaded, args.job)
+    except LookupError as error:
+        return fail(_what_is_meant(loaded, args.job) or str(error))
     if args.json:
         print_json(_job_json(job))
         return 0
@@ -97,15 +98,15 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _no_job(plan: Plan, name: str) -> str:
+def _what_is_meant(plan: Plan, name: str) -> str | None:
+    """What a name is that is none of a job: that of a class, or of a step that a job keeps."""
     of_class = [job.id for job in plan.jobs if job.cls == name]
     if of_class:
         return f"`{name}` is a class of {plural(len(of_class), 'job')}; name one, such as `{of_class[0]}`"
     before, _, step = name.rpartition("@")
     if before in plan.by_id:
         return f"the plan has no job `{name}`; `{step}` is a step of `{before}`"
-    hint = did_you_mean(name, plan.by_id) or "the files `jobs/*.yaml` of the plan list them"
-    return f"the plan has no job `{name}`; {hint}"
+    return None
 
 
 def _job_json(job: Job) -> dict[str, Any]:
