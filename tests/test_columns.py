@@ -83,8 +83,8 @@ def test_a_task_over_text(root: Path) -> None:
     assert all("`docs` has no column" in line for line in found)
 
 
-@pytest.mark.parametrize("text", ["not JSON\n", "[1]\n", "\n\n", '{"a": ' + "[" * 9999, "\xff"])
-def test_rows_that_cannot_be_read_are_left_to_their_job(root: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["\n\n", json.dumps(ROW) + "\nnot JSON\n", '{"a": "' + "x" * (1 << 20)])
+def test_rows_behind_the_first_are_left_to_their_job(root: Path, text: str) -> None:
     (root / "train.jsonl").write_text(text, encoding="latin-1")
     assert findings(root) == []
 
@@ -136,3 +136,27 @@ tasks:
     assert result.draft is not None
     check_columns(result.draft, root, gather(result.draft, root, result.diagnostics), result.diagnostics)
     assert [f"{found.message}" for found in result.diagnostics if found.code == "missing-column"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b'[{"question": "1+1", "answer": "2"}]\n', "is a list"),
+        (b"[\n  {}\n]\n", "is not JSON"),
+        (b"question,answer\n1+1,2\n", "is not JSON"),
+        (b"3\n", "is no mapping"),
+        (b'{"question": "caf\xe9"}\n', "is not UTF-8"),
+    ],
+)
+def test_a_first_row_that_is_none(root: Path, content: bytes, fault: str) -> None:
+    (root / "train.jsonl").write_bytes(content)
+    [found] = findings(root)
+    said = f"experiment.yaml:5:18 bad-value the first row of `train.jsonl` {fault} "
+    assert found == f"{said}JSON Lines has one row a line: `{{...}}`"
+
+
+def test_a_file_that_is_no_parquet(root: Path) -> None:
+    change = ("{jsonl: train.jsonl}", "{parquet: train.jsonl}")
+    assert findings(root, change) == ["experiment.yaml:5:20 bad-value `train.jsonl` is no Parquet file None"]
+    (root / "train.jsonl").write_bytes(b"PAR1...PAR1")
+    assert findings(root, change) == []

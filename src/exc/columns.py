@@ -18,11 +18,17 @@ from exc.spec.recipes import Dpo, Kto, Sft, sides
 
 
 def check_columns(draft: Experiment, root: Path, facts: Facts, diagnostics: Diagnostics) -> None:
-    """Report columns that are read and that a source's first row lacks: its job would fail at that row.
+    """Report first rows that are none, and columns that are read and that a source's first row lacks.
+
+    A job would fail there.
 
     What a Python callable yields, and what Parquet files hold, is not looked at.
     """
     known = KnownColumns(draft.spec, root, facts)
+    for name, data in draft.spec.data.items():
+        if (fault := known.fault(data)) is not None:
+            hint = "JSON Lines has one row a line: `{...}`" if data.jsonl is not None else None
+            diagnostics.error("bad-value", fault, draft.span("data", name, data.kind, 0), hint=hint)
     for read in dict.fromkeys(_reads(draft)):
         first = known.before(read.source) if read.is_own else known.after(read.source)
         if first is None or read.column in first.columns:

@@ -14,6 +14,7 @@ from exc.spec.experiment import Spec
 TEXT = "text"  # the one column of text sources
 WRONG, CHOSEN, REJECTED = "wrong", "chosen", "rejected"  # what pairs are made of, and what they are
 _MOST_BYTES = 1 << 20  # of a first row
+_PARQUET = b"PAR1"  # what such a file begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +70,44 @@ class KnownColumns:
             return None
         return Known(name, (*(field for field in fields if field != DEMONSTRATIONS), *RATED))
 
-    def _first_row(self, data: Data) -> Known | None:
-        if data.jsonl is None:
+    def fault(self, data: Data) -> str | None:
+        """What is wrong with the first row of a source's first file, if there is none there."""
+        name, line = self._first_line(data)
+        if data.parquet is not None:
+            return f"`{name}` is no Parquet file" if name and not line.startswith(_PARQUET) else None
+        if not line.strip() or len(line) == _MOST_BYTES:
             return None
-        files = [fact.path for pattern in data.jsonl for fact in self.facts.files.get(pattern, ())]
+        try:
+            row = json.loads(line.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            return f"the first row of `{name}` is not UTF-8"
+        except (ValueError, RecursionError):
+            return f"the first row of `{name}` is not JSON"
+        what = "a list" if isinstance(row, list) else "no mapping"
+        return None if isinstance(row, dict) else f"the first row of `{name}` is {what}"
+
+    def _first_line(self, data: Data) -> tuple[str, bytes]:
+        """The first file of a source, and its first line that is not blank; nothing of none."""
+        patterns = data.jsonl or data.parquet or ()
+        files = [fact.path for pattern in patterns for fact in self.facts.files.get(pattern, ())]
         if not files:
-            return None
+            return "", b""
         try:
             with (self.root / files[0]).open("rb") as file:
                 lines = iter(lambda: file.readline(_MOST_BYTES), b"")
-                line = next((line for line in lines if line.strip()), b"")
+                return files[0], next((line for line in lines if line.strip()), b"")
+        except OSError:
+            return "", b""
+
+    def _first_row(self, data: Data) -> Known | None:
+        if data.jsonl is None:
+            return None
+        name, line = self._first_line(data)
+        try:
             row = json.loads(line.decode("utf-8-sig"))
-        except (OSError, ValueError, RecursionError):
-            return None  # the job that reads it names the row
-        return Known(files[0], tuple(row)) if isinstance(row, dict) else None
+        except (ValueError, RecursionError):
+            return None
+        return Known(name, tuple(row)) if isinstance(row, dict) else None
 
 
 def _transformed(name: str, data: Data, before: Known) -> Known:
