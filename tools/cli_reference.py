@@ -21,14 +21,14 @@ INTRODUCTION = """\
 
 # Command line
 
-`exc COMMAND --help` prints the same of one command. No option changes an experiment: that is in the spec
-alone. `--json` is there wherever a program may want to read.
+`exc COMMAND --help` prints the same for one command. No option changes what an experiment is: the spec alone says
+that. Commands whose output a program may want to read take `--json`.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | the spec, the plan or a job is at fault |
-| 2 | usage |
+| 2 | wrong usage |
 | 3 | the environment is at fault |
 | 130 | interrupted; everything that was finished is kept |
 """

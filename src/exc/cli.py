@@ -23,8 +23,8 @@ Compile an experiment spec into a plan of jobs, run it, and report it.
   exc compile && exc submit && exc report     in a folder that holds experiment.yaml
 """
 EPILOG = """\
-exit codes: 0 done; 1 the spec, the plan or a job is at fault; 2 usage; 3 the environment is at fault;
-130 interrupted, everything kept.
+exit codes: 0 done; 1 the spec, the plan or a job is at fault; 2 wrong usage; 3 the environment is at fault;
+130 interrupted; everything that was finished is kept.
 """
 
 

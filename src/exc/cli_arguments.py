@@ -15,20 +15,27 @@ class Command(Protocol):
 def add_spec_file(parser: argparse.ArgumentParser) -> None:
     """SPEC."""
     parser.add_argument(
-        "spec", metavar="SPEC", nargs="?", default="experiment.yaml", help="by default experiment.yaml"
+        "spec",
+        metavar="SPEC",
+        nargs="?",
+        default="experiment.yaml",
+        help="the spec (default: experiment.yaml)",
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def add_spec(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
     """SPEC and --profile; with `json`, --json."""
     add_spec_file(parser)
     parser.add_argument(
-        "--profile", metavar="NAME", default="local", help="where the plan will run (default: local)"
+        "--profile",
+        metavar="NAME",
+        default="local",
+        help="profile that says where the plan will run (default: local)",
     )
     if json:
         add_json(parser)
@@ -36,14 +43,12 @@ def add_spec(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
 
 def add_out(parser: argparse.ArgumentParser) -> None:
     """Where a plan is written."""
-    parser.add_argument("-o", "--out", metavar="PLAN", help="plan folder, by default `plan` beside the spec")
+    parser.add_argument("-o", "--out", metavar="PLAN", help="plan folder (default: `plan` beside the spec)")
 
 
 def add_plan(parser: argparse.ArgumentParser, *, json: bool = False) -> None:
     """PLAN; with `json`, --json."""
-    parser.add_argument(
-        "plan", metavar="PLAN", nargs="?", default="plan", help="plan folder, by default `plan`"
-    )
+    parser.add_argument("plan", metavar="PLAN", nargs="?", default="plan", help="plan folder (default: plan)")
     if json:
         add_json(parser)
 

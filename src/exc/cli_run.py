@@ -7,20 +7,20 @@ import argparse
 from exc.cli_arguments import Command, add_plan, count, positive, seconds
 
 WATCH_EPILOG = """\
-It only reads, and stops nothing: `q` or Ctrl-C leaves. By itself it ends when all is done, or when the submit
-that it has seen is over; opened where nobody submits, it waits for one.
+It only reads, and stops nothing: leave it with `q` or Ctrl-C. It ends by itself when all is done, or when the
+submit that it has been watching is over; if nobody is submitting yet, it waits for one.
 
-exit codes: 0 left, or all done; 1 it ended, or showed one frame, and a job has failed or is not done.
+exit codes: 0 you left it, or all is done; 1 it ended, or showed one frame, while a job had failed or was not done.
 """
 SUBMIT_EPILOG = """\
 Where it runs is said by the plan: `exc compile --profile NAME` chooses.
 """
 CANCEL_EPILOG = """\
-Jobs that run save and stop, whoever started them and wherever; they go on from there with the next
-`exc submit` of a plan that has them, which takes every such wish back. What reads from them is not run
-either; what they read goes on.
+Running jobs save their state and stop, whoever started them and wherever they run. The next `exc submit` of a
+plan that has them withdraws every such request, and they continue from there. Jobs that read from them are not
+run either; jobs that they read go on.
 
-exit codes: 0 asked; 1 there was nothing to cancel, or no such job.
+exit codes: 0 requested; 1 there was nothing to cancel, or no such job.
 """
 
 
@@ -42,43 +42,53 @@ def add_run_commands(command: Command) -> None:
         help="CPU slots of this machine (default: what the profile says, else all)",
     )
     submit.add_argument(
-        "--detach", action="store_true", help="go on in the background; return when the first jobs run"
+        "--detach", action="store_true", help="continue in the background; return once the first jobs run"
     )
     _add_follow_commands(command)
-    add_plan(command("status", "say where a plan stands, and what failed and why"), json=True)
+    add_plan(command("status", "say where a plan stands, what failed and why"), json=True)
     results = command("results", "list every score, with the job that it came from")
     add_plan(results, json=True)
-    results.add_argument("--csv", action="store_true", help="as comma-separated values")
+    results.add_argument("--csv", action="store_true", help="print comma-separated values")
     report = command("report", "draw the report from the plan and its store")
     add_plan(report)
-    report.add_argument("-o", "--out", metavar="FOLDER", help="by default `report` beside the spec")
+    report.add_argument(
+        "-o", "--out", metavar="FOLDER", help="where to write it (default: `report` beside the spec)"
+    )
 
 
 def _add_follow_commands(command: Command) -> None:
     """`watch`, `logs` and `cancel`: what is asked of a run that goes on, or went on."""
-    watch = command("watch", "look on while a plan runs, from any machine that sees the store")
+    watch = command("watch", "watch a plan run, from any machine that sees the store")
     watch.formatter_class = argparse.RawDescriptionHelpFormatter
     watch.epilog = WATCH_EPILOG
     add_plan(watch, json=True)
     watch.add_argument(
         "--interval", type=seconds, default=1.0, metavar="S", help="seconds between frames (default: 1)"
     )
-    watch.add_argument("--once", action="store_true", help="one frame, as wherever the output is no terminal")
-    watch.add_argument("--keep", action="store_true", help="stay when all is done or the submit has ended")
-    logs = command("logs", "show what a job said, in its newest attempt")
-    logs.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning or a pattern")
+    watch.add_argument(
+        "--once", action="store_true", help="show one frame and end, as where the output is not a terminal"
+    )
+    watch.add_argument(
+        "--keep", action="store_true", help="stay open when all is done or the submit has ended"
+    )
+    logs = command("logs", "show the log of a job's newest attempt")
+    logs.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique start of one, or a pattern")
     add_plan(logs)
-    logs.add_argument("--attempt", type=positive, metavar="N", help="by default the newest")
-    logs.add_argument("--follow", "-f", action="store_true", help="go on until the attempt ends")
-    logs.add_argument("--tail", "-n", type=count, metavar="N", help="only the last N lines")
-    logs.add_argument("--events", action="store_true", help="what it reported of its progress, not its log")
-    logs.add_argument("--path", action="store_true", help="only where the file is")
-    cancel = command("cancel", "have jobs saved and stopped, until the next `exc submit`")
+    logs.add_argument("--attempt", type=positive, metavar="N", help="which attempt (default: the newest)")
+    logs.add_argument("--follow", "-f", action="store_true", help="keep printing until the attempt ends")
+    logs.add_argument("--tail", "-n", type=count, metavar="N", help="print only the last N lines")
+    logs.add_argument(
+        "--events", action="store_true", help="print what it reported of its progress instead of its log"
+    )
+    logs.add_argument("--path", action="store_true", help="print only the path of the file")
+    cancel = command("cancel", "save and stop jobs, until the next `exc submit`")
     cancel.formatter_class = argparse.RawDescriptionHelpFormatter
     cancel.epilog = CANCEL_EPILOG
-    cancel.add_argument("job", metavar="JOB-ID", nargs="?", help="an id, an alias, a beginning or a pattern")
+    cancel.add_argument(
+        "job", metavar="JOB-ID", nargs="?", help="an id, an alias, the start of one, or a pattern"
+    )
     which = cancel.add_mutually_exclusive_group()
-    which.add_argument("--recipe", metavar="NAME", help="the jobs of a recipe that no other needs")
-    which.add_argument("--trunk", metavar="NAME", help="the jobs of a trunk that no other needs")
-    which.add_argument("--all", action="store_true", help="every job, and so whoever submits the plan")
+    which.add_argument("--recipe", metavar="NAME", help="the jobs of a recipe that nothing else needs")
+    which.add_argument("--trunk", metavar="NAME", help="the jobs of a trunk that nothing else needs")
+    which.add_argument("--all", action="store_true", help="every job, which also ends the submit")
     add_plan(cancel, json=True)

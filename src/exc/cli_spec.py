@@ -8,7 +8,7 @@ from exc.cli_arguments import Command, add_json, add_out, add_plan, add_spec, ad
 def add_spec_commands(command: Command) -> None:
     """Add those that read a spec to the command line's parser."""
     add_spec(command("check", "check a spec and report every mistake in it"), json=True)
-    compiled = command("compile", "check a spec and write its plan, to be reviewed")
+    compiled = command("compile", "check a spec and write its plan, for review")
     add_spec(compiled, json=True)
     add_out(compiled)
     compiled.add_argument(
@@ -16,13 +16,13 @@ def add_spec_commands(command: Command) -> None:
     )
     lock = command("lock", "resolve names on the hub to commits, in exc.lock beside the spec")
     add_spec_file(lock)
-    lock.add_argument("--update", action="store_true", help="resolve again what is locked already")
-    planned = command("plan", "say of each job whether it will run or is reused, and why")
+    lock.add_argument("--update", action="store_true", help="also resolve again what is already locked")
+    planned = command("plan", "say for each job whether it will run or be reused, and why")
     add_spec(planned, json=True)
     add_out(planned)
     diff = command("diff", "compare two plan folders, or a plan folder with its spec")
-    diff.add_argument("old", metavar="PLAN")
-    diff.add_argument("new", metavar="PLAN2", nargs="?", help="by default, what the spec says now")
+    diff.add_argument("old", metavar="PLAN", help="plan folder")
+    diff.add_argument("new", metavar="PLAN2", nargs="?", help="another one (default: what the spec says now)")
     add_json(diff)
 
 
@@ -32,4 +32,4 @@ def add_reading_commands(command: Command) -> None:
     show.add_argument("job", metavar="JOB-ID", help="an id, an alias, a unique beginning or a pattern")
     add_plan(show, json=True)
     explain = command("explain", "explain a diagnostic code")
-    explain.add_argument("code", metavar="CODE", nargs="?", help="by default, list all codes")
+    explain.add_argument("code", metavar="CODE", nargs="?", help="the code (default: list all codes)")

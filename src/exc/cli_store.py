@@ -11,8 +11,8 @@ from exc.cli_arguments import Command, add_json, count
 def add_store_commands(command: Command) -> None:
     """Add them to the command line's parser."""
     _adopt(command("adopt", "take in a result that was made elsewhere, marked in every report"))
-    _export(command("export", "write a model of a plan as a folder with its card and lineage"))
-    _gc(command("gc", "list what no registered plan needs, and remove it if asked to"))
+    _export(command("export", "write a model of a plan as a folder, with its card and lineage"))
+    _gc(command("gc", "list what no registered plan needs, and remove it on request"))
 
 
 def _adopt(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--values", metavar="FILE.csv", help="numbers for points of the plan, without artifacts"
     )
-    parser.add_argument("--why", metavar="TEXT", required=True, help="what every report will say of it")
+    parser.add_argument("--why", metavar="TEXT", required=True, help="what every report will say about it")
     parser.add_argument("--from", metavar="TEXT", dest="origin", default="", help="where it was made")
 
 
@@ -40,7 +40,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--out", metavar="FOLDER", required=True, help="a new or empty folder")
     parser.add_argument("--final", metavar="RECIPE", help="the last model of a recipe, instead of a job")
-    parser.add_argument("--trunk", metavar="NAME", help="with --final: of which trunk")
+    parser.add_argument("--trunk", metavar="NAME", help="with --final: on which trunk")
     parser.add_argument("--at", metavar="STEP", type=int, help="with --final: at which checkpoint")
     parser.add_argument("--replicate", metavar="N", type=int, help="with --final: which replicate")
     parser.add_argument("--license", metavar="ID", default="", help="license in the card (yours to choose)")
@@ -54,28 +54,32 @@ def _gc(parser: argparse.ArgumentParser) -> None:
         default="plan",
         help="a plan folder or a store (default: plan)",
     )
-    parser.add_argument("--delete", action="store_true", help="remove what is listed; without it nothing is")
+    parser.add_argument(
+        "--delete", action="store_true", help="remove what is listed; without this, nothing is removed"
+    )
     parser.add_argument(
         "--older-than",
         metavar="AGE",
         type=age_s,
         default="1d",
-        help="leave alone what changed since, of what no plan has: 30m, 12h, 2d (default: 1d)",
+        help="of what no plan has, keep what changed more recently: 30m, 12h, 2d (default: 1d)",
     )
     parser.add_argument(
         "--keep-attempts",
         metavar="N",
         type=count,
         default=1,
-        help="newest attempts to keep of a job that no plan has (default: 1)",
+        help="newest attempts to keep of each job that no plan has (default: 1)",
     )
     parser.add_argument(
-        "--resume-state", action="store_true", help="only the resume state of this plan's jobs that are done"
+        "--resume-state",
+        action="store_true",
+        help="only the resume state of those jobs of this plan that are done",
     )
     parser.add_argument(
         "--unregister",
         metavar="PLAN",
-        help="let go of a plan: its folder, its experiment, or its digest's start",
+        help="forget a plan, named by its folder, its experiment or the start of its digest",
     )
     add_json(parser)
 
