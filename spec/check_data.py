@@ -8,8 +8,7 @@ from exc.spec.check_sampling import check_sampling
 from exc.spec.context import Context
 from exc.spec.data import RATED, Condition, Data, Samples
 from exc.spec.nodes import Path
-
-MAX_INTEGER = 2**63 - 1  # the most that plan.json holds
+from exc.spec.numbers import MAX_INT
 
 
 def check_data(ctx: Context) -> None:
@@ -36,7 +35,7 @@ def _check_condition(ctx: Context, path: Path, condition: Condition) -> None:
         if not values:
             ctx.error("bad-value", "no value is given", (*path, key), "at least one")
         for index, value in enumerate(values):
-            if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            if isinstance(value, int) and abs(value) > MAX_INT:
                 ctx.error("bad-value", "this number is too large to be compared", (*path, key, index))
     if condition.is_ is not None and condition.not_ is not None:
         both = [value for value in condition.is_ if repr(value) in map(repr, condition.not_)]

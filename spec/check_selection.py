@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from exc.spec.args import trl_fields
+from exc.spec.base import MAX_SEED
 from exc.spec.check_measures import check_sought
 from exc.spec.check_recipes import check_split
 from exc.spec.check_references import check_reference, stage_names
 from exc.spec.check_sampling import check_sampling
-from exc.spec.check_trunks import MAX_SEED
 from exc.spec.codes import CODES
 from exc.spec.context import Context
 from exc.spec.diagnostics import did_you_mean, nearest
