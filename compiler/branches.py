@@ -5,7 +5,7 @@ from __future__ import annotations
 from exc.compiler.build import Draft, Output
 from exc.compiler.measuring import Measured, evaluate
 from exc.compiler.origins import PREVIOUS, stage_origin
-from exc.compiler.points import BASE, Point, point_of, pretraining_seed
+from exc.compiler.points import Point, point_of, pretraining_seed
 from exc.compiler.pretraining import Run, checkpoint, segment
 from exc.compiler.published import FETCH
 from exc.compiler.reader import Reader
@@ -13,13 +13,12 @@ from exc.compiler.rows import LABELLED, PAIR, rows_output
 from exc.compiler.sampling import MODEL
 from exc.compiler.schedules import resolve
 from exc.compiler.selection import Branch
-from exc.compiler.stage_configs import stage_config
+from exc.compiler.stage_configs import stage_class, stage_config
 from exc.compiler.world import World
-from exc.spec.cells import base_of
 from exc.spec.paired import SftSide
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Body, Dpo, Kto, Merge, PretrainStage, Sft, Side, Stage, Trained, sides
-from exc.spec.references import Best, ModelRef
+from exc.spec.references import BASE, Best, ModelRef
 
 
 def stage_output(world: World, branch: Branch, index: int = -1, step: int | None = None) -> Output:
@@ -59,7 +58,7 @@ def _run(world: World, branch: Branch, index: int, body: PretrainStage) -> Run:
         kept=tuple(kept_steps(world, body)),
         seed=pretraining_seed(world, Point(branch, index)),
         name=_stage_id(branch, stage),
-        cls=f"{base_of(branch.recipe)}.{stage.repeats or stage.name}",
+        cls=stage_class(branch.recipe, stage),
         source=world.line("recipes", branch.recipe, index),
         selector={"trunk": branch.trunk, "recipe": branch.recipe},
         reader=Reader(branch.trunk, branch.at, branch.recipe, branch.replicate, index, stage.name),
@@ -88,7 +87,7 @@ def _add_choice(world: World, branch: Branch, index: int, best: Best) -> Output:
     draft = world.jobs.add(
         "select",
         f"{_stage_id(branch, stage)}@{best.name}",
-        f"{base_of(branch.recipe)}.{stage.repeats or stage.name}.select",
+        f"{stage_class(branch.recipe, stage)}.select",
         {"metric": best.metric, "mode": "max" if best.is_max else "min"},
         inputs,
         source=world.line("recipes", branch.recipe, index),
@@ -107,7 +106,7 @@ def _add_stage(world: World, branch: Branch, index: int) -> tuple[Draft, int | N
     draft = world.jobs.add(
         FETCH if isinstance(body, HubModel | FolderModel) else stage.kind,
         _stage_id(branch, stage),
-        f"{base_of(branch.recipe)}.{stage.repeats or stage.name}",
+        stage_class(branch.recipe, stage),
         config,
         inputs,
         source=world.line("recipes", branch.recipe, index),

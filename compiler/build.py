@@ -80,6 +80,11 @@ class Output:
         return f"{self.job.id}@{self.step}"
 
 
+def draft_for_profile(kind: str, cls: str, selector: Mapping[str, str]) -> Draft:
+    """A job as far as a profile looks at it, before there are jobs."""
+    return Draft("", kind, cls, {}, [], "", False, selector)
+
+
 # Roles whose edge orders work, or whose identity is already in the config, and that are not hashed as inputs.
 _UNHASHED = frozenset({"resumes"})
 

@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any
 
 from exc.compiler.batch import grpo_batch, kto_batch, sft_batch
-from exc.compiler.build import Draft
+from exc.compiler.build import Draft, draft_for_profile
 from exc.compiler.launch import world_size
 from exc.compiler.resources import Allotment
 from exc.compiler.scope import Scope
-from exc.spec.cells import base_of
+from exc.compiler.stage_configs import stage_drafts
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
 from exc.spec.paired import RlSide
 from exc.spec.places import value_span
 from exc.spec.profiles import Profile
-from exc.spec.recipes import Grpo, Kto, PretrainStage, Rollouts, Stage, sides
+from exc.spec.recipes import Grpo, Kto, PretrainStage, Rollouts, sides
 
 # From a micro-batch and a number of processes to TRL's fields; ValueError where it does not go.
 Split = Callable[[int | None, int], object]
@@ -90,12 +90,12 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
     for name, trunk in trunks.items():
         if trunk.pretrain is None:
             continue
-        job = _job("pretrain", "pretrain", {"trunk": name})
+        job = draft_for_profile("pretrain", "pretrain", {"trunk": name})
         yield ("trunks", name, "pretrain", "batch_size"), [job], _sft(trunk.pretrain.batch_size)
     for recipe, stages in draft.spec.recipes.items():
         for index, stage in enumerate(stages):
             path: Path = ("recipes", recipe, index, stage.kind)
-            jobs = [_stage_job(recipe, stage, trunk) for trunk in trunks]
+            jobs = stage_drafts(recipe, stage, trunks)
             if isinstance(stage.body, PretrainStage):
                 yield (*path, "batch_size"), jobs, _sft(stage.body.batch_size)
             for where, body in sides(stage.body).items():
@@ -105,16 +105,6 @@ def _batches(draft: Experiment) -> Iterator[tuple[Path, list[Draft], Split]]:
                     yield (*path, *where, "prompts_per_rollout"), jobs, _grpo(body)
                 else:
                     yield (*path, *where, "batch_size"), jobs, _sft(body.batch_size)
-
-
-def _stage_job(recipe: str, stage: Stage, trunk: str) -> Draft:
-    return _job(
-        stage.kind, f"{base_of(recipe)}.{stage.repeats or stage.name}", {"trunk": trunk, "recipe": recipe}
-    )
-
-
-def _job(kind: str, cls: str, selector: dict[str, str]) -> Draft:
-    return Draft("", kind, cls, {}, [], "", False, selector)
 
 
 def _sft(batch_size: int) -> Split:

@@ -8,15 +8,13 @@ from typing import Any
 from exc.compiler.continuing import ContinuesError, continuation
 from exc.compiler.points import point_of
 from exc.compiler.scope import Place, Scope
-from exc.compiler.selection import is_at, on_branch
+from exc.compiler.selection import on_branch
 from exc.compiler.trunks import checkpoint_at, lr_config
 from exc.compiler.world import World
 from exc.spec.diagnostics import MAX_LISTED
 from exc.spec.experiment import Path
-from exc.spec.references import ModelRef, Selector
+from exc.spec.references import BASE, ModelRef, Selector
 from exc.spec.words import listed
-
-BASE = "base"
 
 
 def check_branches(scope: Scope) -> None:
@@ -121,12 +119,7 @@ def decay_start(lr: Mapping[str, Any]) -> int | None:
 def _check_empty(scope: Scope) -> None:
     world = scope.world()
     for index, entry in enumerate(scope.spec.branches or ()):
-        if not any(
-            (entry.trunks is None or trunk in entry.trunks)
-            and (entry.recipes is None or recipe in entry.recipes)
-            and (entry.at is None or is_at(world, entry.at, trunk, at))
-            for trunk, at, recipe in scope.planned
-        ):
+        if not any(on_branch(world, entry, *branch) for branch in scope.planned):
             scope.warning("empty-selection", "these branches select nothing", ("branches", index))
     for index, repeated in enumerate(scope.spec.replicates):
         if not any(on_branch(world, repeated.on, *branch) for branch in scope.planned):

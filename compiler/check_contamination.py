@@ -10,6 +10,7 @@ from exc.compiler.data_graph import splits_of
 from exc.compiler.data_readers import Reading, evaluation_readings, readings
 from exc.compiler.facts import Facts
 from exc.compiler.scope import Scope
+from exc.spec.cells import same
 from exc.spec.data import Condition, Data, JsonScalar
 from exc.spec.experiment import Spec
 from exc.spec.recipes import sides
@@ -178,9 +179,9 @@ def _all_refused(a: Condition, b: Condition) -> bool:
 
 
 def _takes(condition: Condition, value: JsonScalar) -> bool:
-    if condition.is_ is not None and not _among(value, condition.is_):
+    if condition.is_ is not None and not any(same(value, one) for one in condition.is_):
         return False
-    if condition.not_ is not None and _among(value, condition.not_):
+    if condition.not_ is not None and any(same(value, one) for one in condition.not_):
         return False
     if condition.min is None and condition.max is None:
         return True
@@ -189,7 +190,3 @@ def _takes(condition: Condition, value: JsonScalar) -> bool:
     return (condition.min is None or value >= condition.min) and (
         condition.max is None or value <= condition.max
     )
-
-
-def _among(value: JsonScalar, values: tuple[JsonScalar, ...]) -> bool:
-    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)

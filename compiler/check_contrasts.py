@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from exc.compiler.contrast_settings import Trained, ancestry, differences
-from exc.compiler.points import BASE, Point, point_of
+from exc.compiler.points import Point, point_of
 from exc.compiler.scope import Scope
 from exc.compiler.selection import Branch
 from exc.compiler.world import World
+from exc.spec.cells import text_of
 from exc.spec.experiment import Contrast, Path
-from exc.spec.references import ModelRef
+from exc.spec.references import BASE, ModelRef
 from exc.spec.trunks import Pretrain
 from exc.spec.words import cut, listed
 
@@ -142,8 +143,6 @@ def _listed(found: dict[str, tuple[Any, Any]]) -> str:
 
 
 def _said(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
         return cut(", ".join(f"{key} {_said(inner)}" for key, inner in value.items()), 30)
-    return cut(f"{value:g}" if isinstance(value, float) else str(value), 30)
+    return cut(f"{value:g}" if isinstance(value, float) else text_of(value), 30)

@@ -9,13 +9,14 @@ from exc.compiler.data_graph import depends_on, parts_of, reads, samples_under
 from exc.compiler.data_readers import Reading, evaluation_readings, readings, stage_readings
 from exc.compiler.scope import Scope
 from exc.compiler.trunks import checkpoint_at
+from exc.spec.cycles import cycles
 from exc.spec.experiment import Path, Spec
 from exc.spec.recipes import Merge
 from exc.spec.references import BestStep, ModelRef
 
 # ("data", name), ("trunk", name), or ("stage", recipe, index).
 Node = tuple[str, str] | tuple[str, str, int]
-Edge = tuple[Node, Path, bool]  # what is needed, where the spec says so, and whether that is the key
+Edge = tuple[Node, tuple[Path, bool]]  # what is needed; where the spec says so, and whether that is the key
 
 
 def check_data(scope: Scope) -> None:
@@ -58,31 +59,11 @@ def _replicates(scope: Scope, ref: ModelRef) -> int:
 
 def _check_cycles(scope: Scope) -> None:
     """Data that is made of itself, each cycle once; cycles of stages alone are found elsewhere."""
-    done: set[Node] = set()
-    for name in scope.spec.data:
-        _visit(scope, ("data", name), done)
-
-
-def _visit(scope: Scope, start: Node, done: set[Node]) -> None:
-    """Depth first, without recursion: data may be chained deeper than Python's stack."""
-    if start in done:
-        return
-    chain, waiting = [start], [_needs(scope.spec, start)]
-    while chain:
-        edge = next(waiting[-1], None)
-        if edge is None:
-            done.add(chain.pop())
-            waiting.pop()
-            continue
-        node, path, at_key = edge
-        if node in chain:
-            cycle = [*chain[chain.index(node) :], node]
-            if any(item[0] == "data" for item in cycle):
-                shown = " -> ".join(_shown(scope.spec, item) for item in cycle)
-                scope.error("reference-cycle", f"these need each other: {shown}", path, key=at_key)
-        elif node not in done:
-            chain.append(node)
-            waiting.append(_needs(scope.spec, node))
+    starts: list[Node] = [("data", name) for name in scope.spec.data]
+    for cycle, (path, at_key) in cycles(starts, lambda node: _needs(scope.spec, node)):
+        if any(item[0] == "data" for item in cycle):
+            shown = " -> ".join(_shown(scope.spec, item) for item in cycle)
+            scope.error("reference-cycle", f"these need each other: {shown}", path, key=at_key)
 
 
 def _shown(spec: Spec, node: Node) -> str:
@@ -97,12 +78,12 @@ def _needs(spec: Spec, node: Node) -> Iterator[Edge]:
     elif node[0] == "trunk":
         trunk = spec.trunks.get(node[1])
         for source in trunk.pretrain.data if trunk is not None and trunk.pretrain is not None else ():
-            yield ("data", source), ("trunks", node[1], "pretrain", "data", source), True
+            yield ("data", source), (("trunks", node[1], "pretrain", "data", source), True)
         if trunk is not None and trunk.from_ is not None:
             yield from _models(spec, trunk.from_, ("trunks", node[1], "from"))
     else:
         for read in reads(spec, node[1]):
-            yield ("data", read.name), read.path, read.path[-1] == "num_fewshot"
+            yield ("data", read.name), (read.path, read.path[-1] == "num_fewshot")
         data = spec.data.get(node[1])
         if data is not None and data.samples is not None:
             yield from _models(spec, data.samples.from_, ("data", node[1], "samples", "from"))
@@ -111,14 +92,14 @@ def _needs(spec: Spec, node: Node) -> Iterator[Edge]:
 def _needs_of_stage(spec: Spec, recipe: str, index: int) -> Iterator[Edge]:
     stage, path = spec.recipes[recipe][index], ("recipes", recipe, index)
     for reading in stage_readings(spec, (recipe, index), stage):
-        yield ("data", reading.name), reading.path, reading.at_key
+        yield ("data", reading.name), (reading.path, reading.at_key)
     if isinstance(stage.body, Merge):
         for where, ref in stage.body.parents:
             yield from _models(spec, ref, (*path, "merge", *where))
     elif stage.from_ is not None and stage.from_.recipe != "prev":
         yield from _models(spec, stage.from_, (*path, "from"))
     elif index > 0:
-        yield ("stage", recipe, index - 1), (*path, "name"), False
+        yield ("stage", recipe, index - 1), ((*path, "name"), False)
 
 
 def _models(spec: Spec, ref: ModelRef, path: Path) -> Iterator[Edge]:
@@ -127,10 +108,10 @@ def _models(spec: Spec, ref: ModelRef, path: Path) -> Iterator[Edge]:
     names = [stage.name for stage in stages]
     if names and (ref.stage is None or ref.stage in names):
         index = names.index(ref.stage) if ref.stage is not None else len(names) - 1
-        yield ("stage", ref.recipe or "", index), path, False
+        yield ("stage", ref.recipe or "", index), (path, False)
     if ref.trunk is not None:
-        yield ("trunk", ref.trunk), path, False
+        yield ("trunk", ref.trunk), (path, False)
     if isinstance(ref.step, BestStep) and ref.step.best.evaluation in spec.evaluations:
         name = ref.step.best.evaluation
         for reading in evaluation_readings(spec, name, spec.evaluations[name]):
-            yield ("data", reading.name), path, False
+            yield ("data", reading.name), (path, False)

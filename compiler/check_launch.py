@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exc.compiler.build import Draft
+from exc.compiler.build import Draft, draft_for_profile
 from exc.compiler.resources import Allotment, LaunchFiles
 from exc.compiler.sharding import fault_of_settings, fault_of_stage
-from exc.spec.cells import base_of
+from exc.compiler.stage_configs import stage_drafts
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment, Path
 from exc.spec.paired import PAIRED_KINDS
@@ -56,18 +56,11 @@ def _trained(draft: Experiment) -> Iterator[tuple[Path, str, Any, list[Draft]]]:
     """What trains in several processes: its place, its name, what it says, and the jobs that it is."""
     for trunk, run in draft.spec.trunks.items():
         if run.pretrain is not None:
-            jobs = [_job("pretrain", "pretrain", {"trunk": trunk})]
+            jobs = [draft_for_profile("pretrain", "pretrain", {"trunk": trunk})]
             yield ("trunks", trunk, "pretrain"), trunk, run.pretrain, jobs
     for recipe, stages in draft.spec.recipes.items():
         for index, stage in enumerate(stages):
             if stage.kind in TOGETHER:
-                cls = f"{base_of(recipe)}.{stage.repeats or stage.name}"
-                jobs = [
-                    _job(stage.kind, cls, {"trunk": each, "recipe": recipe}) for each in draft.spec.trunks
-                ]
+                jobs = stage_drafts(recipe, stage, draft.spec.trunks)
                 place = ("recipes", recipe, index, stage.kind)
                 yield place, f"{recipe}.{stage.name}", stage.body, jobs
-
-
-def _job(kind: str, cls: str, selector: dict[str, str]) -> Draft:
-    return Draft("", kind, cls, {}, [], "", False, selector)

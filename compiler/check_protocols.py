@@ -13,10 +13,9 @@ from exc.spec.diagnostics import Span
 from exc.spec.experiment import Contrast, Evaluation, Path
 from exc.spec.presets import with_loss
 from exc.spec.recipes import PretrainStage, Stage, sides
-from exc.spec.references import ModelRef
+from exc.spec.references import BASE, ModelRef
 from exc.spec.words import listed
 
-BASE = "base"
 _ASKED = ("num_fewshot", "temperature", "top_p", "max_new_tokens", "limit", "engine")
 _MOST = 4
 

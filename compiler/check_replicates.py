@@ -5,13 +5,12 @@ from __future__ import annotations
 from math import ceil, cos, pi, sin, sqrt, tan
 from statistics import NormalDist
 
-from exc.compiler.points import BASE
 from exc.compiler.scope import Scope
 from exc.compiler.selection import on_branch
 from exc.compiler.world import World
 from exc.spec.experiment import Contrast, Path
 from exc.spec.recipes import Trained
-from exc.spec.references import ModelRef, Selector
+from exc.spec.references import BASE, ModelRef, Selector
 
 _POWER = 0.8  # chance to find a declared effect that is there
 _MANY = 200  # replicates, from which on Student's t asks for at most one or two more than the normal

@@ -12,7 +12,7 @@ from exc.compiler.world import World
 from exc.spec.architectures import check_model
 from exc.spec.experiment import Path
 from exc.spec.recipes import PretrainStage
-from exc.spec.references import ModelRef
+from exc.spec.references import BASE, ModelRef
 from exc.spec.trunks import Pretrain
 
 
@@ -76,7 +76,7 @@ def _check_length(scope: Scope, path: Path, run: Pretrain, origin: str | None) -
 
 def _reports_replicate(scope: Scope, world: World, path: Path, ref: ModelRef) -> bool:
     """Whether it is not clear which replicate a trunk starts from."""
-    if ref.recipe in (None, "base") or ref.trunk is None or ref.at is None:
+    if ref.recipe in (None, BASE) or ref.trunk is None or ref.at is None:
         return False
     at = checkpoint_at(world, ref.trunk, ref.at)
     num = num_replicates(world, ref.trunk, at, ref.recipe or "")

@@ -10,7 +10,7 @@ from exc.compiler.trunks import total_steps
 from exc.spec.diagnostics import MAX_LISTED
 from exc.spec.experiment import Path
 from exc.spec.recipes import Trained
-from exc.spec.references import BestStep, ModelRef, Selector
+from exc.spec.references import BASE, BestStep, ModelRef, Selector
 from exc.spec.words import listed
 
 N = TypeVar("N", int, float)
@@ -105,7 +105,7 @@ def _check_selected_steps(scope: Scope, path: Path, on: Selector) -> None:
     recipes = scope.spec.recipes if on.recipes is None else on.recipes
     places = [(name, len(scope.spec.recipes[name]) - 1) for name in recipes if name in scope.spec.recipes]
     stepped = [place for place in places if isinstance(scope.stage(place).body, Trained)]
-    if not stepped or len(places) < len([name for name in recipes if name != "base"]):
+    if not stepped or len(places) < len([name for name in recipes if name != BASE]):
         return
     if any(place not in scope.kept for place in stepped):
         return

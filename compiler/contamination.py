@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from exc.compiler.data_graph import BASE, aliased, depends_on, reads
+from exc.compiler.data_graph import aliased, depends_on, reads
 from exc.compiler.data_readers import Reading, readings
 from exc.compiler.derived import read_data
 from exc.compiler.rows import prompt_fields, rows_output
 from exc.compiler.world import World
 from exc.spec.experiment import Spec
 from exc.spec.measures import Contamination
-from exc.spec.references import Selector
+from exc.spec.references import BASE, Selector
 
 KIND = "contamination"
 

@@ -11,6 +11,7 @@ from exc.compiler.learning_rate import make_schedule
 from exc.compiler.points import Point, last_pretrainings, last_step, pretraining, pretraining_seed, starts
 from exc.compiler.trunks import lr_config
 from exc.compiler.world import World
+from exc.spec.references import BASE
 from exc.spec.trunks import Pretrain
 
 Part = Literal["optimizer", "data_position", "schedule"]
@@ -146,6 +147,6 @@ _PARTS: Mapping[Part, Callable[[World, Pretrain, Point | None], Any]] = {
 def name_of(world: World, point: Point) -> str:
     """What to call the run that made a model."""
     branch = point.branch
-    if branch.recipe == "base":
+    if branch.recipe == BASE:
         return branch.trunk
     return f"{branch.recipe}.{world.spec.recipes[branch.recipe][point.index].name}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exc.compiler.points import BASE, Point, last_step, starts
+from exc.compiler.points import Point, last_step, starts
 from exc.compiler.world import World
 from exc.spec.arg_roles import role
 from exc.spec.args import resolve_args
@@ -15,6 +15,7 @@ from exc.spec.data import Task
 from exc.spec.paired import LENGTHS, SIDES, Combined, Interleave, Paired
 from exc.spec.presets import with_loss
 from exc.spec.recipes import OnTask, Rollouts
+from exc.spec.references import BASE
 
 _HIDDEN = frozenset({"args", "keep", "loss"})  # a loss is the `args` that it stands for
 # Of a task, what of it reaches the stages that train on it; what is only asked in evaluations does not.

@@ -8,9 +8,7 @@ from typing import Literal
 
 from exc.spec.data import Data, Samples, Split
 from exc.spec.experiment import Path, Spec
-from exc.spec.references import ModelRef
-
-BASE = "base"
+from exc.spec.references import BASE, ModelRef
 
 # What of its reader a source may depend on.
 Part = Literal["checkpoint", "replicate", "stage"]

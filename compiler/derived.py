@@ -18,7 +18,7 @@ from exc.compiler.sampling import num_blocks, num_exemplars, sample_config, samp
 from exc.compiler.world import World
 from exc.spec.cells import base_of
 from exc.spec.data import Data, HubData, Samples
-from exc.spec.references import ModelRef
+from exc.spec.references import BASE, ModelRef
 
 JOB = "job"  # the kind of a source whose rows are the output of a job
 SOURCE = "source"  # the role in which they are read
@@ -133,7 +133,7 @@ def _rate(world: World, name: str, samples: Samples, reader: Reader | None, job_
     model = _model(world, samples.from_, reader)
     inputs = sample_inputs(world, samples, model, reader)
     line = world.line("data", name, "samples")
-    selector = {"recipe": "base", **model.job.selector}
+    selector = {"recipe": BASE, **model.job.selector}
     blocks: Inputs = {}
     for block in range(num_blocks(samples)):
         draft = world.jobs.add(
@@ -176,5 +176,5 @@ def _model(world: World, ref: ModelRef, reader: Reader | None) -> Output:
         return resolve_ref(world, own, branch, reader.index)
     assert ref.trunk is not None
     assert ref.at is not None
-    branch = Branch(ref.trunk, checkpoint_at(world, ref.trunk, ref.at), ref.recipe or "base", 0)
+    branch = Branch(ref.trunk, checkpoint_at(world, ref.trunk, ref.at), ref.recipe or BASE, 0)
     return resolve_ref(world, ref, branch, 0)

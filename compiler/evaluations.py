@@ -7,14 +7,14 @@ from typing import Any
 
 from exc.compiler.branches import best_output, kept_steps, stage_output
 from exc.compiler.build import Output
-from exc.compiler.measuring import BASE, Measured, evaluate
+from exc.compiler.measuring import Measured, evaluate
 from exc.compiler.points import tokens_before
 from exc.compiler.pretraining import checkpoint, segments
 from exc.compiler.selection import Branch, planned_branches, selects
 from exc.compiler.trunks import checkpoint_steps, tokens_at
 from exc.compiler.world import World
 from exc.spec.recipes import STAGE_KINDS, PretrainStage, Trained
-from exc.spec.references import BestStep, Selector
+from exc.spec.references import BASE, BestStep, Selector
 
 
 def measured_models(world: World) -> list[Measured]:

@@ -16,7 +16,6 @@ from exc.spec.cells import base_of
 from exc.spec.experiment import BitsPerByte, Evaluation, PassAtK
 from exc.spec.measures import LmEval
 
-BASE = "base"
 DEFAULT_WINDOW = 1024  # tokens of text at once, for a model of which no trunk says how long its sequences are
 
 

@@ -7,7 +7,7 @@ from exc.compiler.world import World
 from exc.spec.experiment import Spec
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Merge
-from exc.spec.references import ModelRef
+from exc.spec.references import BASE, ModelRef
 
 PREVIOUS = ModelRef(recipe="prev")  # what a stage starts from unless it says otherwise
 
@@ -48,7 +48,7 @@ def model_origin(spec: Spec, ref: ModelRef, reader: Reader | None, seen: _Seen =
         if reader[2]:
             return stage_origin(spec, trunk, reader[1], reader[2] - 1, seen)
         return trunk_origin(spec, trunk, seen)
-    if recipe in (None, "base"):
+    if recipe in (None, BASE):
         return trunk_origin(spec, trunk, seen)
     stages = spec.recipes.get(recipe or "", ())
     names = [stage.name for stage in stages]

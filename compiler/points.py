@@ -12,10 +12,8 @@ from exc.compiler.trunks import checkpoint_at, tokens_at
 from exc.compiler.world import World
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Merge, PretrainStage, Trained
-from exc.spec.references import Best, BestStep, ModelRef
+from exc.spec.references import BASE, Best, BestStep, ModelRef
 from exc.spec.trunks import Pretrain
-
-BASE = "base"
 
 
 @dataclass(frozen=True, slots=True)

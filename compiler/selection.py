@@ -12,6 +12,7 @@ from exc.compiler.schedules import ScheduleError, resolve
 from exc.compiler.seeds import replicate_seed
 from exc.compiler.trunks import checkpoint_steps, tokens_at, total_steps
 from exc.compiler.world import World
+from exc.spec.experiment import Branches
 from exc.spec.references import At, FractionBetween, Selector, StepsBetween, TokensBetween
 from exc.spec.schedule import Schedule
 
@@ -42,12 +43,7 @@ def is_planned(world: World, trunk: str, at: int, recipe: str) -> bool:
     """Whether the spec applies the recipe to the checkpoint."""
     if world.spec.branches is None:
         return True
-    return any(
-        (entry.trunks is None or trunk in entry.trunks)
-        and (entry.recipes is None or recipe in entry.recipes)
-        and (entry.at is None or is_at(world, entry.at, trunk, at))
-        for entry in world.spec.branches
-    )
+    return any(on_branch(world, entry, trunk, at, recipe) for entry in world.spec.branches)
 
 
 def selects(world: World, on: Selector, trunk: str, at: int, recipe: str, replicate: int) -> bool:
@@ -55,8 +51,8 @@ def selects(world: World, on: Selector, trunk: str, at: int, recipe: str, replic
     return (on.replicates is None or replicate in on.replicates) and on_branch(world, on, trunk, at, recipe)
 
 
-def on_branch(world: World, on: Selector, trunk: str, at: int, recipe: str) -> bool:
-    """Whether a selector takes in a recipe at a checkpoint, whatever its replicates."""
+def on_branch(world: World, on: Selector | Branches, trunk: str, at: int, recipe: str) -> bool:
+    """Whether a selector, or an entry of `branches`, takes in a recipe at a checkpoint."""
     return (
         (on.trunks is None or trunk in on.trunks)
         and (on.recipes is None or recipe in on.recipes)

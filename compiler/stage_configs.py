@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from exc.compiler.build import Draft, draft_for_profile
 from exc.compiler.published import published_config
 from exc.compiler.rows import file_configs, judging_config, rewards_config
 from exc.compiler.seeds import round_seed
 from exc.compiler.selection import Branch, seed_of
 from exc.compiler.world import World
 from exc.spec.args import resolve_args
+from exc.spec.cells import base_of
 from exc.spec.check_paired import OF_THE_OPTIMIZER
 from exc.spec.paired import SIDES, Combined, Paired, RlSide
 from exc.spec.presets import with_loss
 from exc.spec.published import FolderModel, HubModel
 from exc.spec.recipes import Command, Dpo, Grpo, Kto, Merge, OnTask, Rloo, Rollouts, Sft, Stage
+
+
+def stage_class(recipe: str, stage: Stage) -> str:
+    """The class of a stage's jobs: one for all cells of a matrix, and for all rounds of a repeated block."""
+    return f"{base_of(recipe)}.{stage.repeats or stage.name}"
+
+
+def stage_drafts(recipe: str, stage: Stage, trunks: Iterable[str]) -> list[Draft]:
+    """The jobs of a stage as far as a profile looks at them: one on each trunk."""
+    cls = stage_class(recipe, stage)
+    return [draft_for_profile(stage.kind, cls, {"trunk": trunk, "recipe": recipe}) for trunk in trunks]
 
 
 def stage_config(world: World, stage: Stage, branch: Branch) -> Mapping[str, Any]:

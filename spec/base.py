@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LONGEST_NAME = 80  # names of scripts and figures are made of two of them, and a file's has 255 bytes
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}\Z")
+MAX_SEED = 2**32 - 1  # the most that every library takes
 # Words with a meaning of their own where a name may stand, so that nothing else may bear them.
 RESERVED = ("base", "prev", "final", "tasks", "data", "merge")
 

@@ -48,8 +48,8 @@ def _label(value: Plain) -> str:
     return text if text and len(text) <= _LONGEST else f"{text[:_LONGEST]}{_digest(value)}"
 
 
-def text_of(value: Plain) -> str:
-    """A value as text, in its shortest form: `1.0e-6` is `1e-06`."""
+def text_of(value: object) -> str:
+    """A value as YAML spells it, in its shortest form: `1.0e-6` is `1e-06`."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

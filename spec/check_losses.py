@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exc.spec.args import check_args, frozen_defaults
+from exc.spec.cells import text_of
 from exc.spec.context import Context
 from exc.spec.diagnostics import Span
 from exc.spec.nodes import Path
@@ -39,7 +40,10 @@ def _check(ctx: Context, path: Path, loss: str | None, args: dict[str, object], 
         name for name, each in LOSSES.items() if each.fields["loss_type"] == args["loss_type"]
     )
     wanted = listed(
-        [f"`{field}: {_yaml(should)}` (here {_yaml(value)})" for field, (value, should) in missing.items()],
+        [
+            f"`{field}: {text_of(should)}` (here {text_of(value)})"
+            for field, (value, should) in missing.items()
+        ],
         _MOST,
     )
     said = f"`loss: {loss}`" if loss is not None else f"`loss_type: {args['loss_type']}`"
@@ -49,9 +53,3 @@ def _check(ctx: Context, path: Path, loss: str | None, args: dict[str, object], 
         hint = "leave these out of `args`"
     hint += ", or say why: `accept: {partial-loss: REASON}`"
     ctx.diagnostics.warning("partial-loss", message, span, hint=hint)
-
-
-def _yaml(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)

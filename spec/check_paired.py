@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from exc.spec.args import ArgProblem, frozen_defaults
+from exc.spec.cells import text_of
 from exc.spec.context import Context
 from exc.spec.nodes import Path
 from exc.spec.paired import SIDES, Combined, Interleave, Paired, Parallel
@@ -79,8 +80,8 @@ def _check_shared(ctx: Context, path: Path, body: Paired) -> None:
         if field not in rl or field not in sft or rl[field] == sft[field]:
             continue
         side = "sft" if field in body.sft.args else "rl"
-        message = f"`{field}` is of the model, which both sides train: {_spelled(rl[field])} in `rl`"
-        message += f" and {_spelled(sft[field])} in `sft`"
+        message = f"`{field}` is of the model, which both sides train: {text_of(rl[field])} in `rl`"
+        message += f" and {text_of(sft[field])} in `sft`"
         ctx.error("bad-value", message, (*path, side, "args", field), "the same in both", key=True)
     if rl.get("fp16") is True:
         message = "a stage with two sides has no scaler of gradients for each, which fp16 needs"
@@ -105,7 +106,3 @@ def _check_optimizers(ctx: Context, path: Path, kind: str, body: Paired) -> None
             message = f"a {kind} stage has one optimizer, that of `rl`: `{field}` of `sft` would not be read"
             hint = _LEAVE_OUT.format(field=field)
             ctx.error("bad-value", message, (*path, "sft", "args", field), hint=hint, key=True)
-
-
-def _spelled(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

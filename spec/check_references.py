@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exc.spec.check_best import check_best
 from exc.spec.context import Context
+from exc.spec.cycles import cycles
 from exc.spec.diagnostics import one_of
 from exc.spec.nodes import Mapping, Path, Scalar, plain
 from exc.spec.paired import PAIRED_KINDS
@@ -105,29 +106,9 @@ def references_of(ctx: Context, place: Place) -> list[Path]:
 
 def check_cycles(ctx: Context) -> None:
     """Stages that need each other, each cycle once, at the reference that closes it."""
-    done: set[Place] = set()
-    for recipe in ctx.names("recipes"):
-        for index in ctx.indices("recipes", recipe):
-            _visit(ctx, (recipe, index), done)
-
-
-def _visit(ctx: Context, start: Place, done: set[Place]) -> None:
-    """Depth first, without recursion: recipes may be chained deeper than Python's stack."""
-    if start in done:
-        return
-    chain, waiting = [start], [_needs(ctx, start)]
-    while chain:
-        need = next(waiting[-1], None)
-        if need is None:
-            done.add(chain.pop())
-            waiting.pop()
-            continue
-        place, path = need
-        if place in chain:
-            _report(ctx, [*chain[chain.index(place) :], place], path)
-        elif place not in done:
-            chain.append(place)
-            waiting.append(_needs(ctx, place))
+    starts = [(recipe, index) for recipe in ctx.names("recipes") for index in ctx.indices("recipes", recipe)]
+    for cycle, path in cycles(starts, lambda place: _needs(ctx, place)):
+        _report(ctx, cycle, path)
 
 
 def _report(ctx: Context, cycle: list[Place], path: Path | None) -> None:

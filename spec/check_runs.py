@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exc.spec.base import MAX_SEED
 from exc.spec.context import Context
 from exc.spec.diagnostics import did_you_mean, one_of
 from exc.spec.known_runs import KNOWN_RUNS
@@ -12,7 +13,6 @@ from exc.spec.trunks import CommandRun, Trunk
 
 _SOURCES = ("preset", "repo", "repos")
 _SINGLE = ("revision", "step", "tokens")  # what is said of a single model
-_MAX_SEED = 2**32 - 1  # the most that every library takes
 
 
 def check_runs(ctx: Context) -> None:
@@ -93,8 +93,8 @@ def _check_command(ctx: Context, path: Path, run: CommandRun) -> None:
         )
     if run.tokens == 0:
         ctx.error("bad-value", "a run has at least one token", (*path, "tokens"))
-    if run.seed is not None and not 0 <= run.seed <= _MAX_SEED:
-        expected = f"a whole number from 0 to {_MAX_SEED}"
+    if run.seed is not None and not 0 <= run.seed <= MAX_SEED:
+        expected = f"a whole number from 0 to {MAX_SEED}"
         ctx.error("bad-value", f"`seed` is {run.seed}", (*path, "seed"), expected)
     _check_leaves(ctx, path, run.leaves)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exc.spec.check_references import check_reference, references_of, stage_kind, stage_names
 from exc.spec.context import Context
+from exc.spec.cycles import cycles
 from exc.spec.model_errors import is_misspelt, missing_key
 from exc.spec.nodes import Mapping, Path, Scalar, plain
 from exc.spec.trunks import Pretrain
@@ -99,23 +100,9 @@ def _check_absolute(ctx: Context, path: Path) -> None:
 
 def _check_cycles(ctx: Context) -> None:
     """Trunks that need themselves, through the models that they start from; each cycle once."""
-    done: set[_Node] = set()
-    for trunk in ctx.names("trunks"):
-        start: _Node = (trunk, "", 0)
-        if start in done:
-            continue
-        chain: list[_Node] = [start]
-        waiting = [_needs(ctx, start)]
-        while chain:
-            need = next(waiting[-1], None)
-            if need is None:
-                done.add(chain.pop())
-                waiting.pop()
-            elif need in chain:
-                _report(ctx, [*chain[chain.index(need) :], need])
-            elif need not in done:
-                chain.append(need)
-                waiting.append(_needs(ctx, need))
+    starts: list[_Node] = [(trunk, "", 0) for trunk in ctx.names("trunks")]
+    for cycle, _ in cycles(starts, lambda node: ((need, None) for need in _needs(ctx, node))):
+        _report(ctx, cycle)
 
 
 def _report(ctx: Context, cycle: list[_Node]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exc.spec.architectures import check_model
+from exc.spec.base import MAX_SEED
 from exc.spec.context import Context
 from exc.spec.nodes import Mapping, Path, plain
 from exc.spec.places import span_node
@@ -12,8 +13,6 @@ from exc.spec.units import format_tokens
 
 # Every byte, so that any text survives the round trip, and two special tokens.
 SMALLEST_VOCABULARY = 258
-
-MAX_SEED = 2**32 - 1  # the most that every library takes
 
 
 def check_trunks(ctx: Context) -> None:

@@ -13,7 +13,6 @@ from exc.spec.units import DurationS
 
 # Exactly one of these keys says where the rows come from.
 KINDS = ("jsonl", "parquet", "text", "python", "hub", "reasoning_gym", "data", "samples")
-TRANSFORMS = ("where", "group_by", "drop", "take", "pairs")  # in the order in which they are applied
 # What rows of samples have beside the fields of the task's row.
 RATED = ("num_samples", "num_correct", "share_correct", "demonstrations", "wrong")
 

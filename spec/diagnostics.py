@@ -151,11 +151,6 @@ class Diagnostics:
     def has_errors(self) -> bool:
         return any(found.severity == "error" for found in self._found)
 
-    def raise_if_errors(self) -> None:
-        """Raise SpecError with everything found so far, when any of it is an error."""
-        if self.has_errors:
-            raise SpecError(self.sorted())
-
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self.sorted())
 
@@ -227,14 +222,6 @@ def _of_base(found: Diagnostic, span: CellSpan) -> Diagnostic:
 
 def _plain(span: Span) -> Span:
     return Span(span.file, span.line, span.column, span.end_line, span.end_column)
-
-
-class SpecError(Exception):
-    """What was asked for cannot be read or done; carries every finding."""
-
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -11,6 +11,8 @@ from exc.spec.harness import less_is_better
 from exc.spec.schedule import FractionRange, StepRange, TokenRange
 from exc.spec.units import Tokens
 
+BASE = "base"  # in place of a recipe: the checkpoint that was branched
+
 
 class Best(Model):
     """The kept step that did best in an evaluation: a selection, and labelled as one wherever it appears."""

@@ -21,8 +21,8 @@ INTRODUCTION = """\
 
 # Command line
 
-`exc COMMAND --help` prints the same for one command. No option changes what an experiment is: the spec alone says
-that. Commands whose output a program may want to read take `--json`.
+`exc COMMAND --help` prints the same for one command. No option changes what an experiment is: that is said by
+the spec alone. Commands whose output a program may want to read take `--json`.
 
 | exit code | meaning |
 |---|---|

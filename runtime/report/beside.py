@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exc.runtime.report.captions import bands, sizes
-from exc.runtime.report.cells import BASE
 from exc.runtime.report.contrasts import Point
 from exc.runtime.report.formats import count, delta_text, listing, unit
 from exc.runtime.report.lines import (
@@ -27,6 +26,7 @@ from exc.runtime.report.statistics import Estimate
 from exc.runtime.report.tables import cell_value, spread
 from exc.spec.cells import base_of
 from exc.spec.harness import less_is_better
+from exc.spec.references import BASE
 
 # What two evaluations may differ in and still be compared for their exemplars.
 _NOT_THE_PROTOCOL = ("num_fewshot", "k", "num_samples", "block_size", "metrics", "mean")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exc.runtime.report.cells import BASE, noun_of
+from exc.runtime.report.cells import noun_of
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.formats import count, delta_text, is_share, unit, value_text
 from exc.runtime.report.panels import Mark, Panel, Scatter
+from exc.spec.references import BASE
 from exc.spec.words import plural
 
 

@@ -22,7 +22,6 @@ UNIT_FILES = {
     "pass_at_k": ("problems.jsonl", "problem", ("num_samples", "num_correct")),
     "bits_per_byte": ("documents.jsonl", "document", ("num_bytes", "bits")),
 }
-BASE = "base"
 LOGGED = "logged"  # in place of an evaluation's kind: what was logged of training
 
 

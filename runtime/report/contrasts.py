@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exc.compiler.plan import Plan
-from exc.runtime.report.cells import BASE, Cell, is_counted, job_of, metric_names, ratio
+from exc.runtime.report.cells import Cell, is_counted, job_of, metric_names, ratio
 from exc.runtime.report.formats import is_share
 from exc.runtime.report.statistics import (
     FLAT_SHARE,
@@ -22,6 +22,7 @@ from exc.runtime.report.statistics import (
     Verdict,
     verdict,
 )
+from exc.spec.references import BASE
 
 STDERR = "_stderr"  # what follows a metric's name, where an artifact records its standard error
 

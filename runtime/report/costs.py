@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from exc.compiler.plan import Job, Plan
 from exc.runtime.card import MODEL_KINDS
-from exc.runtime.report.cells import BASE, Cell
+from exc.runtime.report.cells import Cell
 from exc.runtime.store import Store, StoreError
+from exc.spec.references import BASE
 
 _RESUMED = ("resumes", "continues")  # roles of what a computation goes on from, whose counts are its own
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exc.runtime.report.cells import BASE, Cell, metric_names
+from exc.runtime.report.cells import Cell, metric_names
 from exc.runtime.report.contrasts import Contrast, Point, largest_k
 from exc.runtime.report.formats import is_share, unit, words
 from exc.runtime.report.panels import TOKENS, Across, Drawing, Panel, Scatter, Series, Spot
@@ -16,6 +16,7 @@ from exc.runtime.report.selections import Request
 from exc.runtime.report.statistics import Estimate, Sample
 from exc.runtime.report.tables import cell_value
 from exc.spec.harness import less_is_better
+from exc.spec.references import BASE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from exc.compiler.plan import Job, Plan
 from exc.runtime.attempts import Attempt
 from exc.runtime.events import Event, read_events
 from exc.runtime.files import names
-from exc.runtime.report.cells import BASE, Cell, job_of
+from exc.runtime.report.cells import Cell, job_of
 from exc.runtime.store import Store
+from exc.spec.references import BASE
 
 FIGURE = "training"  # the one that draws logs
 _NO_VALUES = ("event", "time", "step", "total")

@@ -15,7 +15,7 @@ from exc import __version__
 from exc.compiler.plan import short_ref
 from exc.runtime.report import formats
 from exc.runtime.report.adopted import footnotes, mark_of, point_name, value_rows
-from exc.runtime.report.cells import BASE, Cell, metric_names
+from exc.runtime.report.cells import Cell, metric_names
 from exc.runtime.report.contamination import contamination_rows
 from exc.runtime.report.contrasts import Contrast, Point, largest_k, reference_text
 from exc.runtime.report.figure_page import Group, Shown
@@ -27,6 +27,7 @@ from exc.runtime.report.tables import cell_value, ordered_metrics
 from exc.runtime.store import Store
 from exc.spec.cells import base_of
 from exc.spec.harness import less_is_better
+from exc.spec.references import BASE
 
 _HERE = Path(__file__).parent
 _VERDICTS = ("expanded", "sharpened", "declined", "inconclusive")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from exc.runtime.report.cells import BASE, Cell
+from exc.runtime.report.cells import Cell
 from exc.runtime.report.formats import count, is_share, unit
 from exc.runtime.report.statistics import Estimate
+from exc.spec.references import BASE
 
 
 @dataclass(frozen=True, slots=True)

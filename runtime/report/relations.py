@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exc.runtime.report.captions import sizes
-from exc.runtime.report.cells import BASE
 from exc.runtime.report.contrasts import Contrast, Point
 from exc.runtime.report.formats import plain, words
 from exc.runtime.report.lines import (
@@ -19,6 +18,7 @@ from exc.runtime.report.lines import (
 from exc.runtime.report.panels import Drawing, Mark, Scatter
 from exc.runtime.report.ranks import spearman
 from exc.spec.harness import less_is_better
+from exc.spec.references import BASE
 
 _WORDS = {"base": "base", "input": "the stage's input", "asked": "what the spec sets beside it"}
 

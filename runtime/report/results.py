@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from exc.compiler.plan import Plan
-from exc.runtime.report.cells import BASE, Cell, gather
+from exc.runtime.report.cells import Cell, gather
 from exc.runtime.report.contrasts import Contrast, Point, contrasts_of, points_of, unmatched
 from exc.runtime.report.costs import Cost, costs_of
 from exc.runtime.report.logs import FIGURE, Log, logs_of
 from exc.runtime.report.record import Record, read_record
 from exc.runtime.report.statistics import LEVEL, Bootstrap, Sample
 from exc.runtime.store import Store
+from exc.spec.references import BASE
 
 
 @dataclass(frozen=True, slots=True)

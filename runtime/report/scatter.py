@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from exc.runtime.report.cells import BASE
 from exc.runtime.report.formats import count
 from exc.runtime.report.panels import Mark, Scatter
 from exc.runtime.report.statistics import Estimate
 from exc.runtime.report.style import EXPANDED, INK, MUTED, SHARPENED, Look
+from exc.spec.references import BASE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

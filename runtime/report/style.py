@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exc.runtime.report.cells import BASE
 from exc.spec.cells import base_of
+from exc.spec.references import BASE
 
 # Base's own colour, then those of recipes. Any two differ by a tenth of OKLab's lightness or more to normal,
 # protan, deutan and tritan eyes, and each stands out from its background by 3:1 or more.

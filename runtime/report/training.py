@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from exc.compiler.plan import Job
-from exc.runtime.report.cells import BASE, LOGGED, Cell, job_of
+from exc.runtime.report.cells import LOGGED, Cell, job_of
 from exc.runtime.report.formats import count, listing, words
 from exc.runtime.report.lines import Asked, level_panel
 from exc.runtime.report.logs import Log
 from exc.runtime.report.panels import Across, Drawing, Series, Spot
 from exc.runtime.report.statistics import Estimate
 from exc.spec.diagnostics import did_you_mean, one_of
+from exc.spec.references import BASE
 
 _MOST_PLACES = 50  # of a line
 _FEW_PLACES = 10  # to which a line comes down where its replicates did not log the same steps

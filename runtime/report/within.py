@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exc.compiler.plan import Plan
 from exc.runtime.report.captions import bands
-from exc.runtime.report.cells import BASE, Cell, job_of
+from exc.runtime.report.cells import Cell, job_of
 from exc.runtime.report.contrasts import Point, input_of
 from exc.runtime.report.costs import Cost
 from exc.runtime.report.formats import count
@@ -21,6 +21,7 @@ from exc.runtime.report.lines import (
     spot_of,
 )
 from exc.runtime.report.panels import Across, Drawing, Panel, Series
+from exc.spec.references import BASE
 
 _GAP = 0.2  # of the steps, between two stages that came before
 _COSTS = {

@@ -10,15 +10,15 @@ WATCH_EPILOG = """\
 It only reads, and stops nothing: leave it with `q` or Ctrl-C. It ends by itself when all is done, or when the
 submit that it has been watching is over; if nobody is submitting yet, it waits for one.
 
-exit codes: 0 you left it, or all is done; 1 it ended, or showed one frame, while a job had failed or was not done.
+exit codes: 0 you left it, or all is done; 1 it ended, or showed one frame, with a job failed or not done.
 """
 SUBMIT_EPILOG = """\
 Where it runs is said by the plan: `exc compile --profile NAME` chooses.
 """
 CANCEL_EPILOG = """\
 Running jobs save their state and stop, whoever started them and wherever they run. The next `exc submit` of a
-plan that has them withdraws every such request, and they continue from there. Jobs that read from them are not
-run either; jobs that they read go on.
+plan that has them withdraws every such request, and they continue from there. Jobs that read from them are
+not run either; jobs that they read go on.
 
 exit codes: 0 requested; 1 there was nothing to cancel, or no such job.
 """
