@@ -11,6 +11,7 @@ from exc.compiler.world import World
 from exc.spec.experiment import Contrast, Path
 from exc.spec.recipes import Trained
 from exc.spec.references import BASE, ModelRef, Selector
+from exc.spec.words import plural
 
 _POWER = 0.8  # chance to find a declared effect that is there
 _MANY = 200  # replicates, from which on Student's t asks for at most one or two more than the normal
@@ -139,7 +140,7 @@ def _check_replicates_enough(scope: Scope, path: Path, contrast: Contrast) -> No
         needed = replicates_for(contrast.effect, contrast.spread, confidence, len(counts))
     if fewest >= needed:
         return
-    has = f"{fewest} replicate" + ("" if fewest == 1 else "s")
+    has = plural(fewest, "replicate")
     if contrast.spread is None:
         message = (
             f"an effect of {contrast.effect:g} is asked for, and {has} cannot tell it from the luck of a seed"

@@ -12,6 +12,7 @@ import yaml
 
 from exc.compiler.plan import SMOKE, Job, Plan
 from exc.spec.units import format_bytes, format_duration
+from exc.spec.words import plural
 
 WHAT: Mapping[str, str] = {
     "tokenizer": "make the tokenizer",
@@ -109,9 +110,9 @@ class JobClass:
 
 _RESOURCE: Mapping[str, Callable[[Any], str]] = {
     "nodes": lambda num: "1 node" if num == 1 else f"on each of {num} nodes",
-    "cpus": lambda num: "1 cpu" if num == 1 else f"{num} cpus",
-    "gpus": lambda num: "1 gpu" if num == 1 else f"{num} gpus",
-    "processes": lambda num: "1 process" if num == 1 else f"{num} processes",
+    "cpus": lambda num: plural(num, "cpu"),
+    "gpus": lambda num: plural(num, "gpu"),
+    "processes": lambda num: plural(num, "process", "processes"),
     "mem": lambda size: f"{format_bytes(size)} of memory",
     "time": lambda seconds: f"at most {format_duration(seconds)}",
     "pack": lambda num: f"{num} side by side",

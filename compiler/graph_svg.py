@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from exc.compiler.classes import JobClass
 from exc.compiler.plan import SMOKE, Plan
+from exc.spec.words import plural
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 172, 44, 64, 18, 16  # pixels
 GAP_BACK = 30  # how far below the boxes an arrow goes back
@@ -189,7 +190,7 @@ def _arrow(corners: list[tuple[int, int]]) -> str:
 
 def _box(cls: JobClass, x: int, y: int, *, loop: bool) -> str:
     fill = FILL[cls.kind]
-    jobs = f"{len(cls.jobs):,} {'job' if len(cls.jobs) == 1 else 'jobs'}{' in a chain' if loop else ''}"
+    jobs = plural(len(cls.jobs), "job") + (" in a chain" if loop else "")
     name = cls.name if len(cls.name) <= 24 else cls.name[:23] + "\u2026"
     return (
         f"<g><title>{escape(cls.name)}: {escape(cls.what)}</title>"

@@ -10,10 +10,9 @@ from exc.compiler.build import Output
 from exc.compiler.facts import FileFact
 from exc.compiler.reader import Reader
 from exc.compiler.world import World
-from exc.spec.data import Column, Split, Task
+from exc.spec.data import PYTHON_VERIFIER, Column, Split, Task
 from exc.spec.harness import GYM_VERSION
 
-PYTHON_VERIFIER = "python:"
 # How long a call of a verifier may take, in seconds, of those that could hang.
 DEFAULT_TIMEOUT_S = {"python": 60, "math": 10, "reasoning_gym": 10}
 METADATA = "metadata"  # the column by which reasoning-gym scores an answer

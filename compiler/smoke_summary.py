@@ -8,6 +8,7 @@ from typing import Any
 from exc.compiler.plan import SMOKE, Job, Plan
 from exc.spec.paired import PAIRED_KINDS, SIDES
 from exc.spec.units import format_tokens
+from exc.spec.words import plural
 
 
 def smoke_summary(plan: Plan) -> list[dict[str, str]]:
@@ -31,8 +32,7 @@ def _row(job: Job) -> dict[str, str]:
 def _what(kind: str, config: Mapping[str, Any]) -> str:
     if kind in ("grpo", "rloo"):
         rollout = f"{config['prompts_per_rollout']} x {config['num_generations']}"
-        updates = config["updates_per_rollout"]
-        steps = "1 optimizer step" if updates == 1 else f"{updates} optimizer steps"
+        steps = plural(config["updates_per_rollout"], "optimizer step")
         return f"one rollout of {rollout}, {steps}, one save"
     if kind in PAIRED_KINDS:
         rl, sft = (_what(SIDES[side], {"updates_per_rollout": 1, **config[side]}) for side in ("rl", "sft"))

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 EXIT_FAILED = 1
+EXIT_ENVIRONMENT = 3
 EXIT_RESUMES = 75  # EX_TEMPFAIL: stopped after saving, goes on when run again
 EXIT_INTERRUPTED = 130
 LIFELINE = "EXC_LIFELINE"  # "<descriptor>:<inode>" of a pipe that closes when the submitter is gone

@@ -17,12 +17,11 @@ from exc.runtime.progress import TerminalReporter
 from exc.runtime.ready import needed_jobs
 from exc.runtime.registry import register
 from exc.runtime.requests import lift
+from exc.runtime.stopping import EXIT_ENVIRONMENT
 from exc.runtime.store import Store
 from exc.runtime.submitters import Submitting, submitters
 from exc.runtime.wording import cure
 from exc.spec.words import plural
-
-EXIT_ENVIRONMENT = 3
 
 
 def submit(

@@ -8,12 +8,11 @@ from string import Formatter
 from exc.spec.base import is_target
 from exc.spec.check_measures import check_generator
 from exc.spec.context import Context
-from exc.spec.data import Column, Data, Task
+from exc.spec.data import PYTHON_VERIFIER, Column, Data, Task
 from exc.spec.diagnostics import did_you_mean, one_of
 from exc.spec.nodes import Path
 
 VERIFIERS = ("numeric", "math", "exact", "reasoning_gym")
-PYTHON = "python:"
 POOL = "fewshot"  # what the pool of exemplars is called among the splits of a task
 DERIVED = ("data", "samples", "reasoning_gym")  # kinds of data whose rows are read from no file
 # Settings of a data source that only one kind reads.
@@ -92,12 +91,12 @@ def _check_verifier(ctx: Context, path: Path, verifier: str) -> None:
     if verifier in VERIFIERS:
         return
     expected = one_of([*VERIFIERS, "python:module:function"])
-    if not verifier.startswith(PYTHON):
+    if not verifier.startswith(PYTHON_VERIFIER):
         hint = did_you_mean(verifier, VERIFIERS)
         if hint is None and ":" in verifier:
-            hint = f"did you mean `{PYTHON}{verifier}`?"
+            hint = f"did you mean `{PYTHON_VERIFIER}{verifier}`?"
         ctx.error("bad-choice", f"there is no verifier `{verifier}`", path, expected, hint)
-    elif not is_target(verifier.removeprefix(PYTHON)):
+    elif not is_target(verifier.removeprefix(PYTHON_VERIFIER)):
         ctx.error("bad-value", f"`{verifier}` names no Python callable", path, "`python:module:function`")
 
 

@@ -13,6 +13,7 @@ from exc.spec.units import DurationS
 
 # Exactly one of these keys says where the rows come from.
 KINDS = ("jsonl", "parquet", "text", "python", "hub", "reasoning_gym", "data", "samples")
+PYTHON_VERIFIER = "python:"  # and `module:function` behind it: a verifier of the user's own
 # What rows of samples have beside the fields of the task's row.
 RATED = ("num_samples", "num_correct", "share_correct", "demonstrations", "wrong")
 

@@ -26,11 +26,12 @@ from exc.runtime.ready import Queue, needed_jobs
 from exc.runtime.reporter import Outcome, Reporter
 from exc.runtime.requests import Cancelled
 from exc.runtime.room import Room
+from exc.runtime.stopping import EXIT_INTERRUPTED, EXIT_RESUMES
 from exc.runtime.store import Store
 
 _TICK_S = 0.25  # how often events of running jobs and leases of others are looked at
 _REQUESTS_S = 1.0  # how often requests to cancel are looked for
-_EXIT_STOPPED = (75, 130)
+_EXIT_STOPPED = (EXIT_RESUMES, EXIT_INTERRUPTED)
 _TOLD = (-signal.SIGUSR2, SHELL_SIGNALLED + signal.SIGUSR2)  # of a job asked to stop before it could listen
 
 

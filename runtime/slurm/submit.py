@@ -18,11 +18,11 @@ from exc.runtime.slurm.controller import queue_controller
 from exc.runtime.slurm.records import LEASE, Ledger
 from exc.runtime.slurm.scheduler import Busy, NoSlurm, Scheduler, SlurmError
 from exc.runtime.slurm.submission import Submission, Submitted
+from exc.runtime.stopping import EXIT_ENVIRONMENT
 from exc.runtime.store import Store
 from exc.runtime.wording import plan_command, submit_command
 from exc.spec.words import plural
 
-EXIT_ENVIRONMENT = 3
 _LEASE_S = 100.0  # for another submit of this plan; by then one that was killed elsewhere is known to be gone
 _LOOK_AGAIN_S = 0.5
 _MOST_IDS = 6

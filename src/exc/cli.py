@@ -15,7 +15,7 @@ from exc.cli_setup import add_setup_commands
 from exc.cli_spec import add_reading_commands, add_spec_commands
 from exc.cli_store import add_store_commands
 
-EXIT_FAULT, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 3, 130
 
 DESCRIPTION = """\
 Compile an experiment spec into a plan of jobs, run it, and report it.

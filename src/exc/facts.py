@@ -15,13 +15,13 @@ from exc.compiler.schedules import ScheduleError
 from exc.digests import Digests
 from exc.harness import gather_harness
 from exc.locking import locked
+from exc.spec.data import PYTHON_VERIFIER
 from exc.spec.diagnostics import Diagnostics, Span, did_you_mean, one_of
 from exc.spec.experiment import Experiment
 from exc.spec.ladders import Names
 from exc.spec.usercode import UserCodeError, code_digest, parameters
 from exc.vocabulary import vocabulary_size
 
-_PYTHON = "python:"
 _IN_FILES = ("jsonl", "parquet", "text")  # kinds of data whose rows stand in files
 
 
@@ -81,9 +81,9 @@ class _Gatherer:
             elif data.kind in _IN_FILES:
                 self._patterns(getattr(data, data.kind), ("data", name, data.kind), refuse_empty=True)
         for name, task in spec.tasks.items():
-            if task.verifier.startswith(_PYTHON):
+            if task.verifier.startswith(PYTHON_VERIFIER):
                 self._verifier(
-                    task.verifier.removeprefix(_PYTHON), self.draft.span("tasks", name, "verifier")
+                    task.verifier.removeprefix(PYTHON_VERIFIER), self.draft.span("tasks", name, "verifier")
                 )
         for name, trunk in spec.trunks.items():
             if trunk.folder is not None and (names := trunk.folder.names) is not None:

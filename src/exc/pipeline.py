@@ -130,11 +130,8 @@ def stale_files(content: Mapping[str, bytes], out: Path) -> list[Path]:
 
 
 def _write(path: Path, content: bytes) -> bool:
-    try:
-        if path.read_bytes() == content:
-            return False
-    except FileNotFoundError:
-        pass
+    if is_written(path, content):
+        return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.chmod(0o755 if path.suffix == ".sh" else 0o644)
@@ -144,10 +141,11 @@ def _write(path: Path, content: bytes) -> bool:
 
 def edited_scripts(plan: Plan, out: Path) -> list[str]:
     """Scripts in a plan folder that are not what the plan says, sorted: changed by hand, or gone."""
-    return sorted(name for name, content in plan_scripts(plan).items() if not _same(out / name, content))
+    return sorted(name for name, content in plan_scripts(plan).items() if not is_written(out / name, content))
 
 
-def _same(path: Path, content: bytes) -> bool:
+def is_written(path: Path, content: bytes) -> bool:
+    """Whether a file is there, and has this content."""
     try:
         return path.read_bytes() == content
     except OSError:

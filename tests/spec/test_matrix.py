@@ -134,7 +134,7 @@ branches: [{recipes: [sft, next], trunks: ["tiny[peak=1.0e-3]"]}]
 replicates: [{num: 2, on: {recipes: ["sft[lr=4e-05]"]}}]
 evaluations:
   sums:
-    matrix: {t: [0, 0.5]}
+    matrix: {t: [0.25, 0.5]}
     pass_at_k: {task: "sums[part=one]", k: [1], num_samples: 4, temperature: $t, max_new_tokens: 8}
     on: {recipes: [next]}
 report:

@@ -13,7 +13,6 @@ from exc.commands.terminal import fail, print_json, show_diagnostics, wants_colo
 if TYPE_CHECKING:
     from exc.runtime.doctor.findings import Finding
 
-EXIT_ENVIRONMENT = 3
 _SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 _COLORS = {"ok": "32", "warning": "33", "failure": "1;31"}
 
@@ -73,4 +72,4 @@ def _conclude(args: argparse.Namespace, findings: list[Finding], *, has_plan: bo
         failures, warnings = counts["failure"], counts["warning"]
         word = "jobs cannot run there yet" if failures else "jobs can run there"
         print(f"{word}: {failures} failures, {warnings} warnings{without}")
-    return EXIT_ENVIRONMENT if counts["failure"] else 0
+    return 3 if counts["failure"] else 0

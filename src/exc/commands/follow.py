@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from exc.runtime.cancel import Cancelled
     from exc.runtime.logs import Found
 
-EXIT_USAGE = 2
 _MOST_NAMED = 5
 
 
@@ -116,11 +115,11 @@ def cancel(args: argparse.Namespace) -> int:
     wholes = [args.recipe, args.trunk, args.all]
     if any(wholes) and args.job is not None:
         if args.plan != "plan":
-            return fail("name a job, or --recipe, --trunk or --all, not both", EXIT_USAGE)
+            return fail("name a job, or --recipe, --trunk or --all, not both", 2)
         # The only name given is the plan's: `exc cancel --all PLAN`.
         args.plan, args.job = args.job, None
     if not any(wholes) and args.job is None:
-        return fail("say which: a JOB-ID, --recipe NAME, --trunk NAME or --all", EXIT_USAGE)
+        return fail("say which: a JOB-ID, --recipe NAME, --trunk NAME or --all", 2)
     try:
         plan, folder, store = _open(args)
         done = ask(plan, store, Wish(args.job or "", args.recipe or "", args.trunk or ""))

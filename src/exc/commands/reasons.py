@@ -14,6 +14,7 @@ from exc.runtime.outputs import Present
 from exc.runtime.ready import needed_jobs
 from exc.runtime.store import Artifact, Store
 from exc.spec.experiment import Experiment
+from exc.spec.words import plural
 
 Word = Literal["reused", "to run", "changed", "not needed"]
 WORDS: tuple[Word, ...] = ("to run", "changed", "reused", "not needed")
@@ -99,7 +100,7 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
     """Counts, then what runs and why; what is reused is only counted."""
     counts = {word: sum(v.word == word for v in verdicts) for word in WORDS}
     shown = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    print(f"{plan.experiment}: {len(plan.jobs)} jobs: {shown}")
+    print(f"{plan.experiment}: {plural(len(plan.jobs), 'job')}: {shown}")
     adopted = [verdict for verdict in verdicts if verdict.reason.startswith("adopted: ")]
     _print_group("\nreused, adopted from elsewhere", adopted)
     fields: dict[str, list[Verdict]] = {}
@@ -110,7 +111,7 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
                 f"{shown_change(field, names)} ({where(experiment, verdict.job, field)})", []
             ).append(verdict)
     for text, group in fields.items():
-        print(f"\n{text}: {len(group)} {'job' if len(group) == 1 else 'jobs'}")
+        print(f"\n{text}: {plural(len(group), 'job')}")
         _print_jobs([v.job.id for v in group])
     _print_group(
         "\nchanged because of what they read", [v for v in verdicts if v.change and not v.change.fields]
@@ -123,7 +124,7 @@ def print_review(plan: Plan, verdicts: Sequence[Verdict], experiment: Experiment
 
 def _print_group(title: str, group: Sequence[Verdict]) -> None:
     if group:
-        print(f"{title}: {len(group)} {'job' if len(group) == 1 else 'jobs'}")
+        print(f"{title}: {plural(len(group), 'job')}")
         _print_jobs([v.job.id for v in group])
 
 

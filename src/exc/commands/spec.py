@@ -10,7 +10,7 @@ from shlex import quote
 from exc.commands.terminal import diagnostics_json, fail, print_json, show_diagnostics
 from exc.compiler.folder import plan_folder
 from exc.compiler.plan import PLAN_FILE, Plan
-from exc.pipeline import Compiled, compile_spec, stale_files, write_plan
+from exc.pipeline import Compiled, compile_spec, is_written, stale_files, write_plan
 from exc.spec.codes import CODES
 from exc.spec.diagnostics import Diagnostics, did_you_mean
 from exc.spec.load import load_experiment
@@ -125,12 +125,9 @@ def _foreign(out: Path) -> bool:
 
 
 def _differs(plan: Plan, out: Path) -> bool:
-    def same(name: str, content: bytes) -> bool:
-        path = out / name
-        return path.is_file() and path.read_bytes() == content
-
     content = plan_folder(plan)
-    return not all(same(name, data) for name, data in content.items()) or bool(stale_files(content, out))
+    are_written = all(is_written(out / name, data) for name, data in content.items())
+    return not are_written or bool(stale_files(content, out))
 
 
 def _say(plan: Plan, out: Path, *, changed: bool, written: bool) -> None:
