@@ -24,7 +24,8 @@ from tests.literate import Case, parse
 ROOT = Path(__file__).resolve().parent.parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 QUICKSTART = ROOT / "examples" / "quickstart"
-PAGES = [README, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [README, *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING"))]
+PAGES += sorted(DOCS.glob("*.md"))
 
 SPEC_CASES = parse(DOCS / "spec.md")
 # Examples that change what another one says, so that they cannot all be one spec.

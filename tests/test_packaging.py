@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import exc
+from tests.test_words import files_in_git
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("spec", "compiler", "runtime")
-WITH_CLI = pytest.mark.skipif(not (ROOT / "src/exc/cli.py").exists(), reason="there is no command line yet")
 
 
 def project() -> dict[str, Any]:
@@ -134,7 +135,6 @@ def test_the_wheel_is_imported_from_outside_of_the_tree(installed: Path, tmp_pat
     assert all(Path(file).is_relative_to(installed) for file in files), files
 
 
-@WITH_CLI
 def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path) -> None:
     as_module = run(sys.executable, "-P", "-m", "exc", "--version", cwd=tmp_path, PYTHONPATH=str(installed))
     as_script = run(installed / "bin/exc", "--version", cwd=tmp_path, PYTHONPATH=str(installed))
@@ -164,6 +164,19 @@ def needed_by(root: str, extras: set[str]) -> set[str]:
             if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in {"", *wanted}):
                 waiting.append((canonicalize_name(need.name), frozenset(need.extras)))
     return {name for name, _ in done}
+
+
+def test_a_source_distribution_has_what_the_readme_names(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for path in files_in_git():
+        (tree / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, tree / path.relative_to(ROOT))
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, cwd=tree)
+    [sdist] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        there = {name.partition("/")[2] for name in archive.getnames()}
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {"Makefile", "constraints.txt", *links} <= there
 
 
 @pytest.mark.ci
