@@ -67,7 +67,8 @@ A spec is one YAML file, read by YAML 1.2's rules and nothing looser: `1e-6` is 
 that is not listed here, a key given twice, or a value of another type is an error with its line and column;
 `exc check` finds all of them in one run. Amounts carry their unit: tokens `50B`, `1.5M` or `4096`; sizes
 `40GB` or `1GiB`; durations `8h` or `1h30m`. Names are at most 80 letters, digits, `_` and `-`; `base`,
-`prev`, `final`, `tasks`, `data` and `merge` are taken. An entry with a [`matrix`](#a-matrix) stands for several.
+`prev`, `final`, `tasks`, `data` and `merge` are taken. An entry with a
+[`matrix`](#a-matrix) stands for several.
 
 The examples on this page are parts of one study. Its files and Python modules lie beside the spec.
 """
