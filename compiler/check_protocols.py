@@ -12,6 +12,7 @@ from exc.spec.args import resolve_args
 from exc.spec.diagnostics import Span
 from exc.spec.experiment import Contrast, Evaluation, Path
 from exc.spec.presets import with_loss
+from exc.spec.prompting import Sampling
 from exc.spec.recipes import PretrainStage, Stage, sides
 from exc.spec.references import BASE, ModelRef
 from exc.spec.words import listed
@@ -28,6 +29,7 @@ def check_protocols(scope: Scope) -> None:
     for index, contrast in enumerate(scope.spec.report.contrasts):
         _check_fewshot(scope, world, ("report", "contrasts", index), contrast)
     _check_trunks_alike(scope)
+    _check_stops(scope)
     seen: set[Span] = set()  # what `like` copied is said once
     for name, evaluation in scope.spec.evaluations.items():
         _check_lengths(scope, world, name, evaluation, seen)
@@ -67,6 +69,31 @@ def _measures(scope: Scope, world: World, evaluation: Evaluation, recipe: str) -
     if recipe == BASE:
         places = [(trunk, at, BASE) for trunk, steps in scope.steps.items() for at in steps]
     return any(on_branch(world, evaluation.on, *place) for place in places)
+
+
+def _check_stops(scope: Scope) -> None:
+    """Exemplars of a task that does not say where an answer ends: a model goes on with the next problem."""
+    asked: list[tuple[Path, Sampling]] = [
+        (("evaluations", name, "pass_at_k"), each.pass_at_k)
+        for name, each in scope.spec.evaluations.items()
+        if each.pass_at_k is not None
+    ]
+    asked += [
+        (("data", name, "samples"), each.samples) for name, each in scope.spec.data.items() if each.samples
+    ]
+    found: dict[str, None] = {}
+    for path, sampling in asked:
+        shots = max(sampling.num_fewshot.base, sampling.num_fewshot.trained)
+        if not shots or scope.spec.tasks[sampling.task].stop or sampling.task in found:
+            continue
+        found[sampling.task] = None  # once a task
+        message = f"`{path[1]}` shows models {shots} exemplars of `{sampling.task}`, which has no `stop`"
+        hint = (
+            "a model goes on as the exemplars do, and the answer to a problem of its own is taken for its "
+            f"last: say in `tasks.{sampling.task}` how the next one begins, such as "
+            '`stop: ["\\nQuestion:"]`, or say why not: `accept: {no-stop: REASON}`'
+        )
+        scope.warning("no-stop", message, (*path, "num_fewshot"), hint)
 
 
 def _check_trunks_alike(scope: Scope) -> None:

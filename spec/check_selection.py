@@ -22,7 +22,7 @@ from exc.spec.trunks import Pretrain
 # The findings that are warnings: what `accept` can silence.
 WARNINGS = (
     *("best-of-seeds", "empty-selection", "few-replicates", "latex-escape", "mid-decay", "other-snapshot"),
-    *("partial-loss", "selected-on-test", "train-on-test", "uneven-contrast", "uneven-mixture"),
+    *("no-stop", "partial-loss", "selected-on-test", "train-on-test", "uneven-contrast", "uneven-mixture"),
     *("unlike-lengths", "unlike-protocols", "unused"),
 )
 

@@ -456,6 +456,15 @@ CODES: dict[str, Code] = {
         "num_fewshot: {base: 8, trained: 0}   # and contrasts: [{a: rl, b: base}]",
         "Measure all of them alike, or name what differs: `varies: [num_fewshot]`.",
     ),
+    "no-stop": Code(
+        "exemplars, and no word of where an answer ends",
+        "An evaluation shows exemplars of a task that has no `stop`.",
+        "A model that was not trained on the task goes on as the exemplars do, with a problem of its own and "
+        "an answer to that, which the verifier then takes: it looks worse than it is, and a recipe looks "
+        "better than it is.",
+        'tasks: {gsm8k: {prompt: "Question: {question}\\nAnswer:"}}   # and num_fewshot: {base: 8}',
+        'Say how the next problem begins: `stop: ["\\nQuestion:"]`.',
+    ),
     "unlike-lengths": Code(
         "measured at another completion length than trained at",
         "An evaluation has another limit on the length of completions than the stage that trained the model.",
