@@ -81,12 +81,12 @@ def _check_stops(scope: Scope) -> None:
     asked += [
         (("data", name, "samples"), each.samples) for name, each in scope.spec.data.items() if each.samples
     ]
-    found: dict[str, None] = {}
+    said: set[str] = set()
     for path, sampling in asked:
         shots = max(sampling.num_fewshot.base, sampling.num_fewshot.trained)
-        if not shots or scope.spec.tasks[sampling.task].stop or sampling.task in found:
+        if not shots or scope.spec.tasks[sampling.task].stop or sampling.task in said:
             continue
-        found[sampling.task] = None  # once a task
+        said.add(sampling.task)
         message = f"`{path[1]}` shows models {shots} exemplars of `{sampling.task}`, which has no `stop`"
         hint = (
             "a model goes on as the exemplars do, and the answer to a problem of its own is taken for its "
