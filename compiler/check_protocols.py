@@ -89,8 +89,8 @@ def _check_stops(scope: Scope) -> None:
         said.add(sampling.task)
         message = f"`{path[1]}` shows models {shots} exemplars of `{sampling.task}`, which has no `stop`"
         hint = (
-            "a model goes on as the exemplars do, and the answer to a problem of its own is taken for its "
-            f"last: say in `tasks.{sampling.task}` how the next one begins, such as "
+            "a model goes on as the exemplars do, with a problem of its own, whose answer the verifier may "
+            f"take: say in `tasks.{sampling.task}` how the next one begins, such as "
             '`stop: ["\\nQuestion:"]`, or say why not: `accept: {no-stop: REASON}`'
         )
         scope.warning("no-stop", message, (*path, "num_fewshot"), hint)
