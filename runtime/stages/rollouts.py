@@ -102,6 +102,12 @@ def rollout_arguments(config: Mapping[str, Any], scratch: Path) -> dict[str, Any
         max_steps=config["rollouts"] * config["updates_per_rollout"],
         bf16=args.get("bf16"),
     )
+    if args.get("use_transformers_continuous_batching") and (owned["bf16"] or args.get("fp16")):
+        raise JobFailed(
+            "config",
+            "`use_transformers_continuous_batching` casts the weights themselves when it samples in mixed "
+            "precision, and would train them so from then on: say `bf16: false` beside it, or leave it out",
+        )
     return owned | {
         **lay_out(
             grpo_batch,

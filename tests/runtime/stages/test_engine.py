@@ -170,3 +170,26 @@ def test_a_sample_job_asks_the_engine_for_every_completion(
     assert len({each["seed"] for each in asked}) == 12, "two completions are the same draw"
     assert {(each["temperature"], each["top_p"], each["max_tokens"]) for each in asked} == {(0.6, 0.95, 8)}
     assert all(each["stop"] == ["q"] and each["include_stop_str_in_output"] for each in asked)
+
+
+def test_sampling_does_not_cast_the_weights_that_are_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL casts them under `bf16`, which is what a GPU means where nothing is said, and never back."""
+    import torch
+
+    from exc.runtime.stages.rollouts import rollout_arguments
+
+    sizes = {"num_generations": 2, "prompts_per_rollout": 2, "updates_per_rollout": 1, "rollouts": 3}
+
+    def ask(**args: Any) -> dict[str, Any]:
+        args["use_transformers_continuous_batching"] = True
+        return rollout_arguments({**sizes, "seed": 1, "args": args}, tmp_path)
+
+    assert ask()["bf16"] is False  # on a processor
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert ask(bf16=False)["bf16"] is False
+    for mixed in ({}, {"bf16": True}, {"bf16": False, "fp16": True}):
+        with pytest.raises(JobFailed, match="casts the weights themselves") as failure:
+            ask(**mixed)
+        assert failure.value.kind == "config"
