@@ -19,10 +19,6 @@ OFFLINE = {
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    "VLLM_NO_USAGE_STATS": "1",
-    # vLLM's engine is in the process that asks it. One of its own would end at the signal that asks the job
-    # to save, and would live on, with the GPU's memory, where the job is killed.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
 }
 THREADS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON"))
 LIBRARIES = (

@@ -14,6 +14,12 @@ from exc.runtime.stages.permutation import seed_key
 VLLM = "vllm"
 MEMORY = 0.3  # share of a device's memory that an engine beside training gets, unless the profile says
 _SEEDS = 2**31  # engines take 32 bits
+_SETTINGS = {
+    "VLLM_NO_USAGE_STATS": "1",
+    # The engine is in the process that asks it. One of its own would end at the signal that asks the job to
+    # save, and would live on, with the GPU's memory, where the job is killed.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+}
 
 
 def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,13 +42,14 @@ def engine_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_vllm() -> None:
-    """Raise JobFailed("config") unless vLLM can be imported."""
+    """Set what vLLM reads of the environment; raise JobFailed("config") unless it can be imported."""
     if find_spec(VLLM) is None:
         raise JobFailed(
             "config",
             "`engine: vllm` needs the package vllm, which is not installed where this job runs: install it "
             "there (`pip install vllm`), or write `engine: transformers`, which is another computation",
         )
+    os.environ.update(_SETTINGS)
 
 
 def engine_seed(seed: int, rank: int) -> int:

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from exc.runtime.context import JobFailed
-from exc.runtime.environment import prepare_process
-from exc.runtime.stages.engine import engine_arguments, engine_seed, seeded_engine
+from exc.runtime.stages.engine import engine_arguments, engine_seed, require_vllm, seeded_engine
 from exc.runtime.stages.jsonl import read_jsonl
 from exc.runtime.stages.vllm_sampling import start_engine
 from tests.runtime.stages.conftest import Bench, ModelMaker
@@ -113,10 +112,11 @@ def test_an_engine_that_trl_starts_has_the_seed_of_the_job(
         assert trl_engine.LLM is plain
 
 
+@pytest.mark.usefixtures("vllm")
 def test_an_engine_is_in_the_process_that_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of its own would end at the signal that asks a job to save, and outlive a job that is killed."""
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
-    prepare_process(1)
+    require_vllm()
     assert os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
 
 
