@@ -14,7 +14,7 @@ from exc.runtime.slurm.grouping import Call, Spot, group
 from exc.runtime.slurm.options import bad_nodes, call_options, dependency_text, lead_time, ref
 from exc.runtime.slurm.planning import Todo
 from exc.runtime.slurm.queue import Queue
-from exc.runtime.slurm.records import Ledger, Member, Record, job_name, new_key
+from exc.runtime.slurm.records import TAKEN_OUT, Ledger, Member, Record, job_name, new_key
 from exc.runtime.slurm.sbatch import enqueue
 from exc.runtime.slurm.scheduler import Full, Scheduler
 from exc.runtime.store import Store
@@ -71,6 +71,17 @@ class Caller:
                     self.made.deferred += len(jobs)
             if room is not None:
                 room -= len(taken)
+
+    def spare_one(self) -> None:
+        """Take the last element out again, before anything is let go: one more call then fits."""
+        record = self.made.records[-1]
+        index = max(record.elements)
+        self._ledger.note_end(record.key, record.ref(index), TAKEN_OUT)
+        self._scheduler.cancel([record.ref(index)], pending=True)
+        if len(record.elements) == 1:
+            self.made.records.pop()
+        self.made.jobs -= len(record.elements[index])
+        self.made.deferred += len(record.elements[index])
 
     def element(self, key: str) -> Any:
         """What submitit runs for a call."""

@@ -27,7 +27,7 @@ from exc.runtime.slurm.element import Controller
 from exc.runtime.slurm.records import LEASE, OUTSIDE, Ledger
 from exc.runtime.slurm.sbatch import sbatch
 from exc.runtime.slurm.scheduler import Scheduler, SlurmError
-from exc.runtime.slurm.submission import Submission
+from exc.runtime.slurm.submission import Submission, wants_controller
 from exc.runtime.stopping import EXIT_FAILED
 from exc.runtime.store import Store
 
@@ -53,7 +53,7 @@ def queue_controller(
     which is now if it is not given. Raises SlurmError.
     """
     after = [record.slurm_id for record in ledger.open_records() if record.slurm_id]
-    if not after or not plan.profile.get("slurm", {}).get("controller"):
+    if not after or not wants_controller(plan):
         return
     state = read_state(ledger)
     if before := str(state.get("slurm_id", "")):

@@ -11,7 +11,7 @@ from typing import Any
 from exc.runtime.attempts import utc_now
 from exc.runtime.files import write_json
 from exc.runtime.slurm.parsing import Entry
-from exc.runtime.slurm.records import Ledger, Record
+from exc.runtime.slurm.records import TAKEN_OUT, Ledger, Record
 from exc.runtime.slurm.sbatch import job_id_of
 from exc.runtime.slurm.scheduler import Scheduler, SlurmError
 
@@ -53,7 +53,7 @@ class Queue:
     def note_taken_out(self, ledger: Ledger, refs: Collection[str]) -> None:
         """Note of elements that exc itself takes out of the queue, so that nobody else is said to have."""
         for key, ref in {(place.record.key, place.ref) for place in self.live.values() if place.ref in refs}:
-            ledger.note_end(key, ref, "taken out")
+            ledger.note_end(key, ref, TAKEN_OUT)
 
     def ended(self) -> Iterator[tuple[Record, int, Entry | None]]:
         """Elements that are in the queue no more, with what squeue still knows of them. Of a fresh look."""

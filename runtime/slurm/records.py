@@ -24,6 +24,7 @@ from exc.runtime.store import Store
 
 FOLDER = "slurm"
 LEASE = "records"  # what the lease on the records is called
+TAKEN_OUT = "taken out"  # why an element ended that exc itself took out of the queue
 OUTSIDE = "ended from outside (scancel), not by exc"  # in the note of such an attempt
 ENDED = "ended"  # how a record was closed whose elements have run, or were taken out of the queue
 _OPEN, _CLOSED, _RUNS = "open", "closed", "runs"

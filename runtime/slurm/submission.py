@@ -29,6 +29,11 @@ _RELEASE_S = 120.0
 _ENDING_S = 5.0  # for elements that are about to end: only then can it be said what is left of them
 
 
+def wants_controller(plan: Plan) -> bool:
+    """Whether a job of the plan's own goes on with it. It counts as one more where SLURM takes so many."""
+    return bool(plan.profile.get("slurm", {}).get("controller"))
+
+
 @dataclass
 class Submitted:
     """How a submit ended."""
@@ -80,6 +85,8 @@ class Submission:
             queue.note_taken_out(self._ledger, todo.dead)
             self._scheduler.cancel(todo.dead, pending=True)
             self._caller.queue(todo, queue)
+            if done.made.full and done.made.records and wants_controller(self._plan):
+                self._caller.spare_one()
         except SlurmError as error:
             done.trouble = error
         try:

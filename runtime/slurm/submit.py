@@ -16,8 +16,8 @@ from exc.runtime.ready import needed_jobs
 from exc.runtime.requests import lift
 from exc.runtime.slurm.controller import queue_controller
 from exc.runtime.slurm.records import LEASE, Ledger
-from exc.runtime.slurm.scheduler import Busy, NoSlurm, Scheduler, SlurmError
-from exc.runtime.slurm.submission import Submission, Submitted
+from exc.runtime.slurm.scheduler import Busy, Full, NoSlurm, Scheduler, SlurmError
+from exc.runtime.slurm.submission import Submission, Submitted, wants_controller
 from exc.runtime.stopping import EXIT_ENVIRONMENT
 from exc.runtime.store import Store
 from exc.runtime.wording import plan_command, submit_command
@@ -53,7 +53,10 @@ def submit_to_slurm(plan: Plan, plan_folder: Path, store: Store, console: Consol
         submission = Submission(plan, plan_folder, store, ledger, scheduler, say)
         done = submission.run(submission.look(), _fetched_only)
         if done.trouble is None:
-            queue_controller(plan, plan_folder, store, ledger, scheduler)
+            try:
+                queue_controller(plan, plan_folder, store, ledger, scheduler)
+            except SlurmError as error:
+                done.trouble = error
         return max(code, _tell(plan, plan_folder, done, say))
     except SlurmError as error:
         say(trouble_text(error, plan, plan_folder))
@@ -106,6 +109,8 @@ def trouble_text(error: SlurmError, plan: Plan, plan_folder: Path) -> str:
         return f"error: {error}\nrun this where SLURM's commands are, on a login node of the cluster"
     if isinstance(error, Busy):
         return f"error: the scheduler does not answer: {error}\nwhat is queued stays; {again}"
+    if isinstance(error, Full):
+        return f"error: SLURM takes no more now, and no controller: {error}\nwhen some have ended, {again}"
     name = plan.profile["name"]
     return f"error: SLURM refused: {error}\nto find out why: exc doctor --profile {name}\n{again}"
 
@@ -130,7 +135,7 @@ def _tell(plan: Plan, plan_folder: Path, done: Submitted, say: Callable[[str], N
             f"SLURM takes no more now ({made.full})" if made.full else "`max_jobs` of the profile are queued"
         )
         say(f"{plural(made.deferred, 'job')} not queued yet: {why}")
-        if not plan.profile.get("slurm", {}).get("controller"):
+        if not wants_controller(plan):
             say(f"when some have ended: {submit_command(plan_folder)}")
     if todo.left_out:
         say(f"{plural(len(todo.left_out), 'job')} not queued: what they read was not fetched")

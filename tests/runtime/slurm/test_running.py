@@ -25,7 +25,7 @@ from tests.runtime.slurm.tools import (
     status,
     words,
 )
-from tests.slurm.fake import FakeSlurm
+from tests.slurm.fake import LIMIT, FakeSlurm
 
 pytestmark = pytest.mark.ci
 
@@ -179,3 +179,27 @@ def test_what_exc_takes_out_of_the_queue_is_not_said_to_be_taken_out_by_hand(
     assert last_attempt(world.store, world.plan.job("a").identity) is None
     go(fake)
     assert set(words(world).values()) == {"done"}
+
+
+def test_a_limit_of_slurm_leaves_room_for_the_controller(fake: FakeSlurm, root: Path) -> None:
+    """It is one more job, and the one that is needed most where not all could be queued."""
+    fake.set(max_submit=4)
+    world = cluster_world(root, *branches(3), slurm={"controller": True})
+    code, said = run(world)
+    assert code == 0, said
+    assert "3 jobs queued by" in said
+    assert "jobs not queued yet: SLURM takes no more now" in said
+    assert [".controller." in one.name for one in fake.jobs().values() if one.live].count(True) == 1
+    go(fake)
+    assert set(words(world).values()) == {"done"}
+    assert all(world.started(job.id) == 1 for job in world.plan.jobs)
+
+
+def test_where_there_is_no_room_for_a_controller_it_is_told(fake: FakeSlurm, root: Path) -> None:
+    world = cluster_world(root, job("a"), slurm={"controller": True})
+    fake.inject("sbatch", LIMIT, at=2, times=10)
+    code, said = run(world)
+    assert code == 3
+    assert "1 job queued by 1 sbatch call" in said
+    assert "error: SLURM takes no more now, and no controller: " in said
+    assert "Traceback" not in said
