@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exc.compiler.plan import Job, Plan
+from exc.compiler.plan import SMOKE, Job, Plan
 from exc.spec.paired import SIDES
 
 _ROWS = "rows"  # the role, and the kind of the job, by which a task's problems are read
@@ -23,7 +23,7 @@ def task_summary(plan: Plan) -> list[dict[str, Any]]:
 
 def _asking(plan: Plan, job: Job) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(task, config) of a job that reads the problems of a task; of one with two sides, that of each."""
-    for need in job.needs:
+    for need in job.needs if job.kind != SMOKE else ():  # which says what its class says
         role, _, side = need.role.partition(":")
         read = plan.job(need.job)
         if role == _ROWS and read.kind == _ROWS:

@@ -18,6 +18,7 @@ from exc.compiler.compile import plan_digest
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import PLAN_FILE, Plan, PlanError, from_json, read_plan, to_json
 from exc.compiler.summary import summary
+from exc.spec.profiles import Profile
 from tests.compiler.study import STUDY, edited, plan_of, plan_with
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "study"
@@ -289,7 +290,10 @@ def test_plan_md_says_both_sides_tasks() -> None:
     spec = edited({"evaluations": {"text": edited()["evaluations"]["text"]}})
     spec["recipes"] |= only
     spec["branches"] = [{"recipes": ["avg"]}]
-    [task] = summary(plan_of(spec))["tasks"]
+    tried = Profile.model_validate({"resources": [{"on": {"kind": "parallel"}, "smoke": True}]})
+    plan = plan_of(spec, profile=tried)
+    assert any(job.kind == "smoke" for job in plan.jobs)
+    [task] = summary(plan)["tasks"]
     assert task["lines"][0] == r'prompt: `"Q: {question}\nA:"`'
     assert "RL pays: 1 if right, 0.1 for any other answer" in task["lines"]
 
