@@ -40,7 +40,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if "rewards" in facts:
         earned = dict(facts["rewards"])
         form = f", in the form {earned.pop('form')}" if "form" in earned else ""
-        yield f"RL pays: {earned['correct']:g} if right, {earned['format']:g} for any other answer{form}"
+        yield f"RL pays: {earned['correct']:g} if right, {earned['format']:g} for a wrong answer{form}"
 
 
 def _splits(plan: Plan, task: str) -> Iterator[str]:

@@ -276,7 +276,7 @@ def test_plan_md_says_what_models_are_asked_and_what_answers_earn() -> None:
             r'prompt: `"Q: {question}\nA:"`',
             r'stops at: `"\n\n"`',
             "judged by: judge:strict",
-            "RL pays: 1 if right, 0.1 for any other answer, in the form boxed",
+            "RL pays: 1 if right, 0.1 for a wrong answer, in the form boxed",
             "train: from `problems`: question, answer, demonstrations <- worked",
             "test: from `held-out`: question, answer",
             "fewshot: from `problems`, the first 50 rows: question, answer",
@@ -295,7 +295,7 @@ def test_plan_md_says_both_sides_tasks() -> None:
     assert any(job.kind == "smoke" for job in plan.jobs)
     [task] = summary(plan)["tasks"]
     assert task["lines"][0] == r'prompt: `"Q: {question}\nA:"`'
-    assert "RL pays: 1 if right, 0.1 for any other answer" in task["lines"]
+    assert "RL pays: 1 if right, 0.1 for a wrong answer" in task["lines"]
 
 
 def test_plan_md_shows_a_learning_rate_that_is_the_default() -> None:
