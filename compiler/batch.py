@@ -19,7 +19,9 @@ def kto_batch(batch_size: int, micro: int | None, world: int) -> dict[str, int]:
     fields = sft_batch(batch_size, micro, world)
     if fields["per_device_train_batch_size"] < 2:
         how = f"batch_size {batch_size} on {world} devices" if micro is None else f"micro_batch_size {micro}"
-        raise ValueError(f"kto compares what a device holds at once, so that must be at least 2: not {how}")
+        raise ValueError(
+            f"kto compares completions on a device, so it must hold at least 2 at once: not {how}"
+        )
     return fields
 
 

@@ -28,7 +28,9 @@ def check_batches(scope: Scope) -> None:
     """Batches that no micro-batch could split."""
     for place, stage in scope.stages():
         if isinstance(stage.body, Kto) and stage.body.batch_size < 2:
-            message = "kto compares what a device holds at once, so that must be at least 2: not batch_size 1"
+            message = (
+                "kto compares completions on a device, so it must hold at least 2 at once: not batch_size 1"
+            )
             scope.error("batch-arithmetic", message, ("recipes", *place, "kto", "batch_size"))
         for where, body in sides(stage.body).items():
             if not isinstance(body, Rollouts | RlSide):

@@ -123,14 +123,14 @@ def _check_empty(scope: Scope) -> None:
             scope.warning("empty-selection", "these branches select nothing", ("branches", index))
     for index, repeated in enumerate(scope.spec.replicates):
         if not any(on_branch(world, repeated.on, *branch) for branch in scope.planned):
-            scope.warning("empty-selection", "no branch is repeated by this", ("replicates", index))
+            scope.warning("empty-selection", "this repeats no branch", ("replicates", index))
     for name, evaluation in scope.spec.evaluations.items():
         if evaluation.contamination is None and not _measures(scope, world, evaluation.on):
             message = f"the evaluation `{name}` selects no model"
             scope.warning("empty-selection", message, ("evaluations", name))
     for index, figure in enumerate(scope.spec.report.figures):
         if not _measures(scope, world, figure.on):
-            message = f"this part of the figure `{figure.figure}` is empty"
+            message = f"the figure `{figure.figure}` selects no model"
             scope.warning("empty-selection", message, ("report", "figures", index, "on"))
 
 

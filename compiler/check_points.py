@@ -52,7 +52,7 @@ def _check_range(scope: Scope, path: Path, key: str, at: At) -> None:
     part = getattr(at, key)
     if isinstance(part, BETWEEN):
         if part.start is not None and part.stop is not None and part.start > part.stop:
-            scope.error("bad-value", "the range starts behind its stop", (*path, key, "start"))
+            scope.error("bad-value", "the range starts after its stop", (*path, key, "start"))
     elif part is not None and not isinstance(part, tuple):
         problem = range_problem(part, key)
         if problem is not None:
@@ -86,7 +86,7 @@ def _hint(world: World, alone: At, trunks: list[str]) -> str | None:
         return "`snap: nearest` takes the step next to it"
     seen = (tokens_at(world, trunk, total_steps(world, trunk)) for trunk in trunks)
     if alone.tokens is not None and not any(seen):
-        return "nobody says how many tokens it has seen: write `tokens` beside its `step`"
+        return "it is not known how many tokens it has seen: write `tokens` beside its `step`"
     return None
 
 

@@ -141,7 +141,7 @@ def _check_lengths(scope: Scope, world: World, name: str, evaluation: Evaluation
         what = (
             "it cuts off what was learnt"
             if most > asked.max_new_tokens
-            else "it lets run on what was cut off there"
+            else "it lets completions go on that were cut off there"
         )
         message = (
             f"`{name}` asks for {asked.max_new_tokens} tokens at most, and `{recipe}.{stage}` trains with "

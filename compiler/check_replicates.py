@@ -145,7 +145,7 @@ def _check_replicates_enough(scope: Scope, path: Path, contrast: Contrast) -> No
         message = (
             f"an effect of {contrast.effect:g} is asked for, and {has} cannot tell it from the luck of a seed"
         )
-        hint = "write `spread`, the standard deviation between seeds that is known or feared, for a number"
+        hint = "write `spread`, the standard deviation between seeds (known or feared), to learn how many"
     else:
         each = " of each" if len(counts) > 1 else ""
         message = (

@@ -59,12 +59,12 @@ def _parent(world: World, start: Point, part: Part) -> tuple[Point, Pretrain, in
     if len(found) > 1:
         names = " and ".join(f"`{name_of(world, each)}` at {last_step(world, each)}" for each in found)
         message = f"the model that it starts from is merged from several runs: {names}"
-        raise ContinuesError(part, message, "none of them is the one to continue; take it `fresh`")
+        raise ContinuesError(part, message, "none of them is the one to continue; set this to `fresh`")
     run, step = pretraining(world, found[0]), last_step(world, found[0])
     assert run is not None
     if step is None:
         message = f"which step of `{name_of(world, found[0])}` it starts from is only chosen when it runs"
-        raise ContinuesError(part, message, "name a step, or take it `fresh`")
+        raise ContinuesError(part, message, "name a step, or set this to `fresh`")
     return found[0], run, step
 
 
@@ -92,7 +92,7 @@ def _position(world: World, run: Pretrain, start: Point | None) -> tuple[int, in
     name = name_of(world, point)
     if run.data != before.data:
         message = f"its mixture is not that of `{name}`, so there is no place in it to go on from"
-        raise ContinuesError(where, message, "give both the same `data`, or start it `fresh`")
+        raise ContinuesError(where, message, "give both the same `data`, or set this to `fresh`")
     if run.sequence_length != before.sequence_length:
         message = f"`sequence_length` {run.sequence_length} is not the {before.sequence_length} of `{name}`"
         raise ContinuesError(where, message, "the sequences of one are not those of the other")
@@ -129,7 +129,7 @@ def _schedule(world: World, run: Pretrain, start: Point | None) -> tuple[dict[st
         raise ContinuesError(where, str(error)) from None
     if abs(now - then) > _SAME_RATE * max(now, then):
         message = f"the learning rate would jump from {then:.4g} to {now:.4g} at step {done}"
-        raise ContinuesError(where, message, f"write the `schedule` of `{name}`, or take it `fresh`")
+        raise ContinuesError(where, message, f"write the `schedule` of `{name}`, or set this to `fresh`")
     return lr, done
 
 

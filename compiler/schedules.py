@@ -152,7 +152,7 @@ def range_problem(parts: Range, name: str) -> Problem | None:
     """What is wrong with a range by itself, whatever run it is of."""
     start, stop = _exact(parts.start), _exact(parts.stop)
     if start > stop:
-        return Problem("bad-value", "the range starts behind its stop", (name, "start"))
+        return Problem("bad-value", "the range starts after its stop", (name, "start"))
     if (parts.num is None) == (parts.every is None):
         code, many = ("missing-key", "either") if parts.num is None else ("bad-value", "only one")
         return Problem(code, f"a range takes {many} of `num` (how many) and `every` (how far apart)", (name,))

@@ -54,8 +54,8 @@ def _check_models(ctx: Context, path: Path, merge: Merge) -> None:
     num = len(merge.of)
     if num < least or (most is not None and num > most):
         expected = "two models" if most is not None else "two models or more"
-        verb = "is" if num == 1 else "are"
-        ctx.error("bad-value", f"`of` of {merge.method} {verb} {num}", (*path, "of"), expected, key=True)
+        message = f"`of` lists {plural(num, 'model')} for {merge.method}"
+        ctx.error("bad-value", message, (*path, "of"), expected, key=True)
     for index, model in enumerate(merge.of):
         where = (*path, "of", index)
         if model in merge.of[:index]:

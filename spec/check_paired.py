@@ -59,7 +59,7 @@ def _check_weights(ctx: Context, path: Path, body: Parallel | Combined) -> None:
     elif isinstance(body, Combined) and not any(body.weights):
         ctx.error("bad-value", "the weights are all 0", path, key=True)
     elif isinstance(body, Parallel) and not math.isclose(sum(body.weights), 1.0, abs_tol=1e-9):
-        message = f"the weights of a mean have the sum 1, and these have {sum(body.weights):g}"
+        message = f"the weights of a mean must sum to 1, and these sum to {sum(body.weights):g}"
         ctx.error("bad-value", message, path, "such as [0.5, 0.5]: rl, sft", key=True)
 
 
@@ -80,7 +80,7 @@ def _check_shared(ctx: Context, path: Path, body: Paired) -> None:
         if field not in rl or field not in sft or rl[field] == sft[field]:
             continue
         side = "sft" if field in body.sft.args else "rl"
-        message = f"`{field}` is of the model, which both sides train: {text_of(rl[field])} in `rl`"
+        message = f"`{field}` is a setting of the model, which both sides train: {text_of(rl[field])} in `rl`"
         message += f" and {text_of(sft[field])} in `sft`"
         ctx.error("bad-value", message, (*path, side, "args", field), "the same in both", key=True)
     if rl.get("fp16") is True:

@@ -92,9 +92,7 @@ class _Check:
             else "what a job gets on a cluster stands in `resources`"
         )
         span = span_at(self.root, (self.name, *path), key=True)
-        message = (
-            f"`{path[-1]}` means something to the `{other}` backend alone, and this profile's is `{backend}`"
-        )
+        message = f"`{path[-1]}` is for the `{other}` backend only, and this profile's backend is `{backend}`"
         self.diagnostics.error("wrong-backend", message, span, hint=hint)
 
     def secrets(self) -> None:
@@ -155,7 +153,9 @@ class _Check:
                     hint=f"of {', '.join(TOGETHER)} jobs",
                 )  # fmt: skip
         if entry.pack is not None and entry.pack > 1 and (entry.nodes or 1) > 1:
-            self.error("bad-value", "jobs of several nodes share no allocation", (*path, "pack"))
+            self.error(
+                "bad-value", "jobs that take several nodes cannot share an allocation", (*path, "pack")
+            )
         if entry.gpus and (entry.processes or 1) > entry.gpus:
             self.error(
                 "bad-value", f"{entry.processes} processes cannot share {plural(entry.gpus, 'GPU')}",
@@ -163,7 +163,10 @@ class _Check:
             )  # fmt: skip
         if entry.launch is not None and (entry.launch.fsdp is None) == (entry.launch.deepspeed is None):
             self.error(
-                "bad-value", "`launch` says one way", (*path, "launch"), expected="`fsdp` or `deepspeed`"
+                "bad-value",
+                "`launch` takes exactly one way",
+                (*path, "launch"),
+                expected="`fsdp` or `deepspeed`",
             )
         grace = self.profile.slurm.grace
         if self.profile.backend == "slurm" and entry.time is not None and entry.time <= grace:
@@ -178,7 +181,7 @@ class _Check:
             return
         for key, value in place.model_dump(exclude={"extra"}, exclude_none=True).items():
             if isinstance(value, str) and re.search(r"\s|^\Z", value):
-                self.error("bad-value", f"`{key}` is one word", (*path, key))
+                self.error("bad-value", f"`{key}` must be one word", (*path, key))
         for key, value in place.extra.items():
             at = (*path, "extra", key)
             option = key.lstrip("-").replace("_", "-")
@@ -187,7 +190,7 @@ class _Check:
             elif not _OPTION.match(key):
                 self.error("bad-value", f"`{key}` is no long option of sbatch", at, hint=f"write `{option}`")
             elif isinstance(value, str) and "\n" in value:
-                self.error("bad-value", f"`{key}` is one line", at)
+                self.error("bad-value", f"`{key}` must be one line", at)
 
     def container(self) -> None:
         container = self.profile.container
@@ -198,6 +201,6 @@ class _Check:
             node = span_node(self.root, (self.name, "container"))
             if not isinstance(node, Scalar):
                 self.error(
-                    "bad-value", "`container` says one way to run an image", ("container",),
+                    "bad-value", "`container` takes exactly one way to run an image", ("container",),
                     expected="one of `apptainer`, `enroot`, `pyxis`",
                 )  # fmt: skip

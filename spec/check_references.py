@@ -39,7 +39,7 @@ def check_reference(ctx: Context, path: Path, *, in_recipe: bool) -> None:
         if recipe == "prev" and not in_recipe:
             ctx.error(
                 "bad-value",
-                "`prev` is the stage before, and here is none",
+                "`prev` is the stage before, and there is none here",
                 (*path, "recipe"),
                 "`base` or a recipe",
             )

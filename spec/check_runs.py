@@ -54,9 +54,9 @@ def _check_source(ctx: Context, path: Path) -> None:
             )
         for key in _given(ctx, path, ("pattern", "tokens_per_step", *_SINGLE)):
             hint = "leave it out, or write `repos` and `pattern` instead of `preset`"
-            ctx.error("bad-value", f"`{key}` is the preset's", (*path, key), hint=hint, key=True)
+            ctx.error("bad-value", f"`{key}` comes with the preset", (*path, key), hint=hint, key=True)
     elif given == ["repos"] and not _given(ctx, path, ("pattern",)):
-        message = "several repositories have checkpoints, and how these are called is not said"
+        message = "nothing says how the checkpoints in several repositories are named"
         ctx.diagnostics.error("missing-key", message, ctx.owner(*path), expected="`pattern`")
 
 
@@ -65,7 +65,9 @@ def _check_names(ctx: Context, path: Path) -> None:
     pattern = ctx.text(*path, "pattern")
     if pattern is None:
         for key in () if ctx.node(*path, "preset") is not None else _given(ctx, path, ("tokens_per_step",)):
-            message = f"`{key}` goes with `pattern`, and of a single model `tokens` says how many it has seen"
+            message = (
+                f"`{key}` goes with `pattern`; for a single model, `tokens` says how many tokens it has seen"
+            )
             ctx.error("bad-value", message, (*path, key), key=True)
         return
     try:
@@ -75,7 +77,7 @@ def _check_names(ctx: Context, path: Path) -> None:
         hint = "the fields are {step}, {index}, {tokens} and {any}"
         ctx.error("bad-value", str(error), (*path, "pattern"), expected, hint)
     for key in _given(ctx, path, _SINGLE):
-        message = f"`{key}` is said of a single model, and `pattern` names many"
+        message = f"`{key}` describes a single model, and `pattern` names many"
         ctx.error("bad-value", message, (*path, key), hint="leave it out", key=True)
 
 
@@ -89,7 +91,7 @@ def _check_command(ctx: Context, path: Path, run: CommandRun) -> None:
     elif run.batch_size is None or run.sequence_length is None:
         expected = "`tokens_per_step`, or `batch_size` and `sequence_length`"
         ctx.diagnostics.error(
-            "missing-key", "how many tokens a step has is not said", ctx.owner(*path), expected=expected
+            "missing-key", "nothing says how many tokens a step has", ctx.owner(*path), expected=expected
         )
     if run.tokens == 0:
         ctx.error("bad-value", "a run has at least one token", (*path, "tokens"))

@@ -14,8 +14,8 @@ def check_sampling(ctx: Context, path: Path, spec: Sampling) -> None:
     """Check the numbers of the sampling at `path`, and that there is a pool where exemplars are asked for."""
     num = spec.num_samples
     if num > MAX_SAMPLES:
-        message = f"these are {num} samples per problem"
-        ctx.error("bad-value", message, (*path, "num_samples"), f"at most {MAX_SAMPLES}")
+        message = f"{num:,} samples per problem are asked for"
+        ctx.error("bad-value", message, (*path, "num_samples"), f"at most {MAX_SAMPLES:,}")
     if spec.temperature == 0 and num > 1:
         message = f"at temperature 0 all {num} samples of a problem are the same"
         ctx.error("bad-value", message, (*path, "num_samples"), "1, or a temperature above 0")

@@ -65,7 +65,10 @@ def _check_replicates(ctx: Context, path: Path, entry: Replicates) -> None:
         return
     if entry.num is not None and entry.num > MAX_REPLICATES:
         ctx.error(
-            "bad-value", f"these are {entry.num} replicates", (*path, "num"), f"at most {MAX_REPLICATES}"
+            "bad-value",
+            f"{entry.num:,} replicates are asked for",
+            (*path, "num"),
+            f"at most {MAX_REPLICATES:,}",
         )
     if entry.seeds is None:
         return

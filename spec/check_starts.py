@@ -89,12 +89,12 @@ def _check_absolute(ctx: Context, path: Path) -> None:
         named = f"`{ctx.text(*path, 'recipe')}`" if "recipe" in given else "this reference"
         ctx.diagnostics.error(
             "missing-key",
-            f"{named} is no one model without {what}",
+            f"{named} does not name one model without {what}",
             ctx.owner(*path)
             if not isinstance(node.entries.get("recipe"), Scalar)
             else ctx.span(*path, "recipe"),
             expected=_ABSOLUTE,
-            hint="a trunk stands on no checkpoint, so nothing can be left out",
+            hint="a trunk belongs to no checkpoint, so nothing can be left out",
         )
 
 

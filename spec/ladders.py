@@ -64,9 +64,9 @@ def check_pattern(pattern: str) -> None:
     fields = _FIELD.findall(pattern)
     unknown = [field for field in fields if field not in _FIELDS]
     if unknown:
-        raise PatternError(f"a pattern has no `{{{unknown[0]}}}`")
+        raise PatternError(f"a pattern has no field `{{{unknown[0]}}}`")
     if "{" in _FIELD.sub("", pattern) or "}" in _FIELD.sub("", pattern):
-        raise PatternError("a brace of the pattern is open")
+        raise PatternError("a brace in the pattern is not closed")
     if len({"step", "index"} & set(fields)) != 1:
         raise PatternError("a pattern holds one of `{step}` and `{index}`")
     twice = [field for field in ("step", "index", "tokens") if fields.count(field) > 1]

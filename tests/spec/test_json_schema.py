@@ -80,7 +80,7 @@ UNSEEN = {
     "this stage has 2 keys": "a stage that is not indented is wrong at more than one line",
     "this cell lacks": "its axes are those of the other cells",
     "says neither how many replicates nor": "either of two keys is enough",
-    "is no one model": "what a reference may leave out depends on who reads it",
+    "does not name one model": "what a reference may leave out depends on who reads it",
     "names no model": "any of three keys is enough",
     "are asked for, but the task": _TOGETHER,
     " needs `": "what a merge needs depends on its method",
@@ -92,7 +92,7 @@ UNSEEN = {
     "lacks `decay`": _TOGETHER,
     "lacks `checkpoints`": _TOGETHER,
     "lacks `stages`": "they may lie in a file that this one extends",
-    "is not said": "any of several keys is enough",
+    "nothing says how": "any of several keys is enough",
     "`batch_size` is `$n`": "whether an entry has a matrix is seen elsewhere in it",
 }
 
