@@ -28,12 +28,12 @@ _MEND = "after mending what it names"
 
 POLICIES: Mapping[str, Policy] = {
     # The cause is in the spec, or in what it names: the same again would fail the same way.
-    "config": Policy("a setting that only shows to be wrong at run time", _MEND),
+    "config": Policy("a setting that proves wrong only at run time", _MEND),
     "data": Policy("a row, column or file that is not as the spec says", _MEND),
     "verifier": Policy("a verifier that fails, hangs or cannot be imported", _MEND),
     "command": Policy("the command of a `command` stage failed", _MEND),
     "diverged": Policy(
-        "loss or gradients are no finite numbers",
+        "loss or gradients are not finite",
         "after lowering its learning rate, warming up longer or clipping harder in the spec",
     ),
     # The cause is in what the job was given.
@@ -41,14 +41,14 @@ POLICIES: Mapping[str, Policy] = {
         "there was not enough memory",
         "after lowering `micro_batch_size` or `slots` in the profile, or what the job itself holds",
     ),
-    "time-out": Policy("its time limit was over", "after raising `time` in the profile"),
+    "time-out": Policy("its time limit was reached", "after raising `time` in the profile"),
     "disk": Policy("the disk is full", "after freeing disk space", AGAIN),
     # The cause is elsewhere, and may be gone by now.
     "killed": Policy("a signal that exc did not send ended it", "to try again", AGAIN, 2, 1.0),
     "node": Policy("the machine it ran on is gone", "to try again", AGAIN, 2, 5.0),
     "preempted": Policy("it had to make room for another job", "to try again", AGAIN, 3, 5.0),
     "store": Policy("something in the store is not as it was written", "after doing what it says", AGAIN),
-    "error": Policy("nobody foresaw this", "to try again", AGAIN),
+    "error": Policy("an unexpected error", "to try again", AGAIN),
 }
 
 

@@ -197,7 +197,7 @@ def _last_line(rows: list[StatusRow], plan_folder: Path) -> Text:
     left = count("failed", "cancelled", "interrupted", "waiting", "blocked")
     if not left:
         if count("queued"):
-            return Text("queued; to look on: ").append(plan_command("watch", plan_folder), "bold")
+            return Text("queued; to watch: ").append(plan_command("watch", plan_folder), "bold")
         if count("running"):
             return Text("running")
         return Text("all done; next: ").append(plan_command("report", plan_folder), "bold")

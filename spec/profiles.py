@@ -54,7 +54,7 @@ class Retries(Model):
     out_of_memory: Count | None = Field(
         default=None, alias="out-of-memory", description="there was not enough memory"
     )
-    diverged: Count | None = Field(default=None, description="loss or gradients were no finite numbers")
+    diverged: Count | None = Field(default=None, description="loss or gradients were not finite")
     data: Count | None = Field(default=None, description="a row or file was not as the spec says")
     verifier: Count | None = Field(default=None, description="a verifier failed or hung")
     command: Count | None = Field(default=None, description="the command of a `command` stage failed")

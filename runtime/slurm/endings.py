@@ -29,7 +29,7 @@ from exc.runtime.store import Store
 # SLURM's state -> failure class and what is said of it.
 MEANS: Mapping[str, tuple[str, str]] = {
     "OUT_OF_MEMORY": ("out-of-memory", "it used more memory than its `mem` (SLURM: OUT_OF_MEMORY)"),
-    "TIMEOUT": ("time-out", "its time limit was over before it had saved (SLURM: TIMEOUT)"),
+    "TIMEOUT": ("time-out", "its time limit was reached before it had saved (SLURM: TIMEOUT)"),
     "DEADLINE": ("time-out", "its deadline was over (SLURM: DEADLINE)"),
     "NODE_FAIL": ("node", "the node it ran on failed (SLURM: NODE_FAIL)"),
     "BOOT_FAIL": ("node", "the node it was to run on did not start (SLURM: BOOT_FAIL)"),

@@ -143,7 +143,7 @@ def _tell(plan: Plan, plan_folder: Path, done: Submitted, say: Callable[[str], N
         say(trouble_text(done.trouble, plan, plan_folder))
         return EXIT_ENVIRONMENT
     if made.jobs or before:
-        say(f"to look on: {plan_command('watch', plan_folder)}")
+        say(f"to watch: {plan_command('watch', plan_folder)}")
     if made.full and not made.jobs and not before:
         return EXIT_ENVIRONMENT
     return 1 if todo.left_out else 0

@@ -69,7 +69,7 @@ def _detach(args: argparse.Namespace, folder: Path, store: Store) -> int:
         started.log.unlink(missing_ok=True)
         return started.code
     print(f"submitting in the background: process {started.pid}, log {here(started.log)}")
-    print(f"to look on: {plan_command('watch', folder)}")
+    print(f"to watch: {plan_command('watch', folder)}")
     print(f"to stop it: {plan_command('cancel --all', folder)}")
     return 0
 
