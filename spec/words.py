@@ -17,6 +17,11 @@ def listed(names: Iterable[str], most: int) -> str:
     return ", ".join(every[:most]) + more
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def cut(text: str, most: int) -> str:
     """A text of at most so many characters, its end replaced by `...` where it is longer."""
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import yaml
 
 from exc.spec.diagnostics import Diagnostic, Label, Span
+from exc.spec.words import first_line
 
 _QUOTE = "put the text in quotes"
 _TAB = "YAML allows no tab there; write spaces"
@@ -69,7 +70,7 @@ def explain(error: yaml.YAMLError, file: str, lines: list[str]) -> Diagnostic:
     """The one diagnostic for a syntax error in the file whose source lines are `lines`."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Diagnostic(
-            "yaml-syntax", "error", f"this is not YAML: {_first_line(error)}", Span(file, 1, 1, 1, 1)
+            "yaml-syntax", "error", f"this is not YAML: {first_line(error)}", Span(file, 1, 1, 1, 1)
         )
     line, column = error.problem_mark.line, error.problem_mark.column
     problem = error.problem or ""
@@ -186,7 +187,3 @@ def _at(file: str, lines: list[str], line: int, column: int) -> Span:
             line -= 1
         column = len(lines[line].rstrip())
     return Span(file, line + 1, column + 1, line + 1, column + 2)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

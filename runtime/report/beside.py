@@ -52,7 +52,7 @@ def seeds(asked: Asked) -> list[Drawing]:
         if best:
             caption += (
                 f" Diamonds: the replicate that is best by {best}, chosen by its result, so that its numbers "
-                "are biased upwards; no other number of this report is chosen so."
+                "are biased upwards; no other replicate in this report is chosen so."
             )
         title = f"Spread over replicates: {evaluation} on {trunk}"
         out.append(asked.drawing(f"seeds-{evaluation}-{trunk}", title, caption, panels))

@@ -14,7 +14,7 @@ from exc.spec.words import plural
 
 def bands(shown: Sequence[Point] | Sequence[Contrast], percent: str) -> str:
     """What the bands are, and over how much."""
-    wide = " Those that end at the edge of a panel go on." if _has_pairs(shown) else ""
+    wide = " Those that end at the edge of a panel extend beyond it." if _has_pairs(shown) else ""
     return f" Bands and bars: {percent} bootstrap intervals.{wide} {sizes(shown)}" if shown else ""
 
 
@@ -38,8 +38,10 @@ def sizes(shown: Sequence[Point] | Sequence[Contrast], *, lines: bool = True) ->
         text = f"n = {text}, "
     most = max(max(estimate.num_replicates) for estimate in estimates)
     if most == 1:
-        return _sentence(f"{text}one replicate of each, so that no interval covers the spread of training.")
-    dots = "lines are their mean, small dots are single ones" if lines else "marks are their mean"
+        return _sentence(
+            f"{text}one replicate of each, so the intervals do not cover the spread of training."
+        )
+    dots = "lines are their mean, small dots are single replicates" if lines else "marks are their mean"
     return _sentence(f"{text}up to {most} replicates: {dots}.") + _alone(shown)
 
 
@@ -48,7 +50,7 @@ def _alone(shown: Sequence[Point] | Sequence[Contrast]) -> str:
     points = [p for s in shown for p in ((s,) if isinstance(s, Point) else (s.a, s.b))]
     if not any(len(p.measured) == 1 and p.head.recipe != BASE for p in points):
         return ""
-    return " Where there is one, the interval does not cover the spread of training."
+    return " Where there is only one, the interval does not cover the spread of training."
 
 
 def _sentence(text: str) -> str:

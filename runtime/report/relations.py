@@ -40,7 +40,7 @@ def sharpening(asked: Asked) -> list[Drawing]:
         caption = (
             f"Change of pass@1 (across) and of {metrics[1]} (up), a mark for each recipe and checkpoint with "
             f"{asked.results.percent} intervals; a thin line joins the checkpoints of a recipe. Filled: the "
-            f"intervals decide for sharpened, expanded or declined; hollow: inconclusive. "
+            f"intervals decide (sharpened, expanded or declined); hollow: inconclusive. "
             f"{sizes(used, lines=False)}"
         )
         title = f"Sharpening or expansion: {evaluation} on {trunk}"
@@ -67,7 +67,7 @@ def predictor(asked: Asked) -> list[Drawing]:
         f"{x[1]} of the base model on {x[0]} (across) and {y[1]} of the recipe on {y[0]} (up), a mark for "
         f"each checkpoint in the colour of its trunk, with {asked.results.percent} intervals. The rank "
         "correlation is Spearman's, over all marks of a panel, with the interval of Bonett and Wright, which "
-        "takes the checkpoints as independent; those of one trunk are not, so that it is rather too short. "
+        "treats the checkpoints as independent; those of one trunk are not, so it is probably too short. "
         f"{sizes(ends, lines=False)}"
     )
     title = f"The base model as predictor: {x[0]} against {y[0]}"

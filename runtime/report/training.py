@@ -177,7 +177,7 @@ def _caption(metric: str, branches: Sequence[_Branch], windows: Mapping[str, int
         "recipe. Each panel has its own scale."
     )
     text += _averaged(windows)
-    text += " What a step logs is one number of its batch, and has no interval."
+    text += " A step logs one number for its batch, so there is no interval."
     most = max(len(branch.logged(metric)) for branch in branches)
     text += f" Up to {most} replicates: lines are their mean." if most > 1 else " One replicate of each."
     return text + _absent(metric, branches)
@@ -196,10 +196,10 @@ def _absent(metric: str, branches: Sequence[_Branch]) -> str:
     text = ""
     if gone or partly:
         names = listing([*_names(gone, branches), *partly])
-        text += f" Not drawn, for the store has no attempts at them: {names}."
+        text += f" Not drawn, because the store has no attempts at them: {names}."
     if silent:
         names = listing(_names(silent, branches))
-        text += f" Not drawn, for they logged no {words(metric)}: {names}."
+        text += f" Not drawn, because they logged no {words(metric)}: {names}."
     return text
 
 
@@ -215,6 +215,6 @@ def _averaged(windows: Mapping[str, int]) -> str:
     if sizes == [1]:
         return ""
     if len(sizes) == 1:
-        return f" Each place is the mean of {sizes[0]} neighbouring steps, of those that were logged."
+        return f" Each point is the mean of {sizes[0]} neighbouring steps, of those that were logged."
     each = [f"{size} of {listing([arm for arm in windows if windows[arm] == size])}" for size in sizes]
-    return f" Each place is the mean of neighbouring steps, of those that were logged: {listing(each)}."
+    return f" Each point is the mean of neighbouring steps, of those that were logged: {listing(each)}."

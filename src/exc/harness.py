@@ -13,6 +13,7 @@ import yaml
 from exc.compiler.facts import FileFact, HarnessFolder
 from exc.spec.diagnostics import Diagnostics, Span
 from exc.spec.experiment import Experiment
+from exc.spec.words import first_line
 
 _UNNAMED = "none"  # the filter of a task that declares none
 # What the harness measures of a task that lists no metrics, by what it asks of the model.
@@ -100,9 +101,7 @@ class _Folder:
         try:
             config = load_config(path)
         except (OSError, ValueError, yaml.YAMLError) as error:
-            self._error(
-                "harness-task", f"`{path.name}` in `{self.name}` cannot be read: {_first_line(error)}"
-            )
+            self._error("harness-task", f"`{path.name}` in `{self.name}` cannot be read: {first_line(error)}")
             return
         if isinstance(config.get("group"), str):
             listed = config.get("aggregate_metric_list") or ()
@@ -223,7 +222,3 @@ def _data_files(config: Mapping[str, Any]) -> Iterator[str]:
 def _is_hidden(path: Path, folder: Path) -> bool:
     parts = path.relative_to(folder).parts
     return any(part.startswith(".") or part == "__pycache__" for part in parts)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from exc.compiler.facts import LockedRepo
-from exc.lock import Lock, LockError, Refs, Wanted, read_lock, read_refs, resolve, write_lock
+from exc.lock import LockError, Refs, Wanted, read_lock, read_refs, resolve, write_lock
 from exc.locking_ladders import ladders, list_all, published, warn_unlisted
 from exc.spec.diagnostics import Diagnostics
 from exc.spec.experiment import Experiment
 from exc.spec.experiment import Path as SpecPath
 from exc.spec.words import plural
+
+T = TypeVar("T")
 
 
 def named(draft: Experiment, refs: Refs) -> Iterator[tuple[SpecPath, Wanted]]:
@@ -88,8 +91,8 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
 
     Names that the hub does not know are errors at their place. Raises LockError and Unreachable.
     """
-    before = _before(root, anew=anew)
-    listed = _listed(root, anew=anew)
+    before = _before(read_lock, root, anew=anew)
+    listed = _before(read_refs, root, anew=anew)
     refs, said = dict({} if anew else listed), list[str]()
     lock = dict({} if anew else before)
     try:
@@ -111,19 +114,10 @@ def update_lock(draft: Experiment, root: Path, *, anew: bool, diagnostics: Diagn
     return said
 
 
-def _listed(root: Path, *, anew: bool) -> Refs:
-    try:
-        return read_refs(root)
-    except LockError:
-        if anew:
-            return {}
-        raise
-
-
-def _before(root: Path, *, anew: bool) -> Lock:
+def _before(read: Callable[[Path], Mapping[str, T]], root: Path, *, anew: bool) -> Mapping[str, T]:
     """What was locked; where everything is resolved anew, a damaged lock says nothing. Raises LockError."""
     try:
-        return read_lock(root)
+        return read(root)
     except LockError:
         if anew:
             return {}

@@ -20,6 +20,7 @@ from exc.runtime.registry import find_registrations, registration_of, registrati
 from exc.runtime.store import Store, StoreError
 from exc.runtime.submitters import submitters
 from exc.runtime.wording import here, plan_command
+from exc.spec.units import format_bytes
 from exc.spec.words import plural
 
 _SHOWN = 8  # items of a kind before "and N more"
@@ -172,12 +173,12 @@ def _print_gc(
         return
     console.print(_gc_table(items))
     if removal is None:
-        total = size_text(sum(item.size for item in items))
+        total = format_bytes(sum(item.size for item in items), 3)
         console.print(f"{plural(len(items), 'thing')}, {total}; nothing was removed: to do it, add --delete")
         return
     for item, why in removal.left:
         console.print(f"left {item.sort} {escape(item.name)}: {why}")
-    freed = size_text(sum(item.size for item in removal.removed))
+    freed = format_bytes(sum(item.size for item in removal.removed), 3)
     console.print(f"removed {plural(len(removal.removed), 'thing')}, {freed}")
 
 
@@ -193,18 +194,11 @@ def _gc_table(items: Sequence[Item]) -> Table:
         groups.setdefault((item.sort, item.why), []).append(item)
     for (sort, why), group in groups.items():
         for item in group[:_SHOWN]:
-            table.add_row(sort, escape(item.name), size_text(item.size), why)
+            table.add_row(sort, escape(item.name), format_bytes(item.size, 3), why)
         if rest := group[_SHOWN:]:
-            table.add_row(sort, f"and {len(rest)} more", size_text(sum(item.size for item in rest)), why)
+            table.add_row(
+                sort, f"and {len(rest)} more", format_bytes(sum(item.size for item in rest), 3), why
+            )
     table.add_section()
-    table.add_row("all", str(len(items)), size_text(sum(item.size for item in items)), "", style="bold")
+    table.add_row("all", str(len(items)), format_bytes(sum(item.size for item in items), 3), "", style="bold")
     return table
-
-
-def size_text(size: float) -> str:
-    """Bytes as a person reads them: `812 B`, `4.2 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

@@ -78,7 +78,7 @@ def test_a_panel_for_each_checkpoint_has_the_mean_over_replicates(study: Study) 
     assert [e.num_replicates for e in found.estimates] == [(2,), (2,), (1,)]
     assert all(e.low is None and e.high is None for e in found.estimates)
     assert "one number of its batch, and has no interval. Up to 2 replicates" in drawing.caption
-    assert "Not drawn, for the store has no attempts at them: sft." in drawing.caption
+    assert "Not drawn, because the store has no attempts at them: sft." in drawing.caption
 
 
 def test_replicates_of_one_identity_count_once(study: Study) -> None:
@@ -182,8 +182,8 @@ def test_what_is_not_drawn_is_named(study: Study) -> None:
     study.logs(study.jobs["tiny/300/sft/r0/sft"], {"step": 1, "loss": 2.0})
     (drawing,), _ = drawn(study)
     gone = "rl at 922k tokens, sft at 922k tokens and replicate 1 of rl at 461k tokens"
-    assert f"Not drawn, for the store has no attempts at them: {gone}." in drawing.caption
-    assert "Not drawn, for they logged no reward: sft at 461k tokens." in drawing.caption
+    assert f"Not drawn, because the store has no attempts at them: {gone}." in drawing.caption
+    assert "Not drawn, because they logged no reward: sft at 461k tokens." in drawing.caption
 
 
 def test_of_long_runs_neighbouring_steps_are_averaged(study: Study) -> None:
@@ -195,7 +195,7 @@ def test_of_long_runs_neighbouring_steps_are_averaged(study: Study) -> None:
     assert (found.estimates[0].value, found.estimates[-1].value) == pytest.approx((0.025, 1.975))
     assert [spot.cells[0].arm for spot in (found.spots[0], found.spots[-1])] == ["rl@1-4", "rl@197-198"]
     assert [e.num_units for e in (found.estimates[0], found.estimates[-1])] == [4, 2]
-    assert "Each place is the mean of 4 neighbouring steps, of those that were logged." in drawing.caption
+    assert "Each point is the mean of 4 neighbouring steps, of those that were logged." in drawing.caption
 
 
 def test_recipes_of_different_lengths_are_averaged_each_in_its_way(study: Study) -> None:
