@@ -187,7 +187,7 @@ def test_what_was_trained_once_among_others_is_said(
     asked = {"figure": "panels", "evaluation": "test", "on": {"recipes": recipes}, "cells": cells}
     for drawing in drawn(results, asked, {**asked, "figure": "gains"}):
         assert "up to 3 replicates" in drawing.caption
-        assert ("Where there is one, the interval does not cover" in drawing.caption) == is_said
+        assert ("Where there is only one, the interval does not cover" in drawing.caption) == is_said
 
 
 def test_a_sweep_has_a_bar_for_each_value_and_reference_lines(paper: Study, results: Results) -> None:
