@@ -121,7 +121,7 @@ def test_a_plan_at_full_size_counts_gpu_hours_and_shared_work(study: str) -> Non
 def test_a_plan_does_not_count_what_it_cannot_know() -> None:
     """The size of a published model is known when it is locked."""
     text = plan_folder(plan_of("paper/rollouts.yaml"))["PLAN.md"].decode()
-    assert "those of 4 jobs: the size of the model is not known" in text
+    assert "The operations of 4 jobs are not counted either" in text
     assert "GPU-hours" not in text
 
 

@@ -77,7 +77,7 @@ def test_a_panel_for_each_checkpoint_has_the_mean_over_replicates(study: Study) 
     assert values(found) == pytest.approx({1: 0.2, 2: 0.3, 3: 0.3})
     assert [e.num_replicates for e in found.estimates] == [(2,), (2,), (1,)]
     assert all(e.low is None and e.high is None for e in found.estimates)
-    assert "one number of its batch, and has no interval. Up to 2 replicates" in drawing.caption
+    assert "one number for its batch, so there is no interval. Up to 2 replicates" in drawing.caption
     assert "Not drawn, because the store has no attempts at them: sft." in drawing.caption
 
 
