@@ -130,6 +130,8 @@ def _range(constraints: Iterable[Any]) -> str:
             bounds |= {name: getattr(part, name) for name in ("gt", "ge", "le") if hasattr(part, name)}
     if "ge" in bounds and "le" in bounds:
         return f" from {bounds['ge']} to {bounds['le']}"
+    if "gt" in bounds and "le" in bounds:
+        return f" above {bounds['gt']}, {bounds['le']} at most"
     if "gt" in bounds:
         return f" above {bounds['gt']}"
     return f", {bounds['ge']} or more" if "ge" in bounds else ""

@@ -260,7 +260,7 @@ def says(name: str, node: Node | None) -> str:
 
 def _share(node: Scalar, expected: str) -> str | None:
     """`85%` as the number that is meant: 85, or 0.85 where it is a share of 1."""
-    if not isinstance(node.value, str) or not expected.startswith("a number"):
+    if not isinstance(node.value, str) or expected not in ("a number, 0 or more", "a number from 0 to 1"):
         return None
     try:
         number = float(node.value.removesuffix("%")) if node.value.endswith("%") else None

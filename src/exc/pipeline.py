@@ -17,9 +17,10 @@ from exc.compiler.diff import shown
 from exc.compiler.folder import plan_folder, plan_scripts
 from exc.compiler.plan import Plan
 from exc.facts import gather
+from exc.spec.cells import base_of, includes
 from exc.spec.copying import Override
-from exc.spec.diagnostics import Diagnostics
-from exc.spec.experiment import Experiment
+from exc.spec.diagnostics import Diagnostics, did_you_mean, one_of
+from exc.spec.experiment import Experiment, Spec
 from exc.spec.launch_files import read_launch_files
 from exc.spec.load import load_experiment
 from exc.spec.profile import load_profile
@@ -67,6 +68,7 @@ def compile_spec(spec: Path, out: Path | None = None, profile_name: str = "local
     )
     # Of this machine, not of the plan, which is the same wherever it is compiled: said, and not written.
     _check_trackers(profile, diagnostics)
+    _check_selected(profile, plan, loaded.experiment.spec, diagnostics)
     return Compiled(plan, loaded.experiment, diagnostics, sources)
 
 
@@ -91,6 +93,22 @@ def _check_trackers(profile: Profile, diagnostics: Diagnostics) -> None:
                 f"the profile's tracker `{tracker.name}` is not installed here",
                 hint=f"where jobs run: pip install {tracker.name}",
             )
+
+
+def _check_selected(profile: Profile, plan: Plan, spec: Spec, diagnostics: Diagnostics) -> None:
+    """Warn of resources for what this study does not have: a misspelt name, whose jobs get the defaults."""
+    known = {
+        "recipe": [*spec.recipes, "base"],
+        "trunk": list(spec.trunks),
+        "class": list(dict.fromkeys(job.cls for job in plan.jobs)),
+    }
+    for entry in profile.resources:
+        for key, name in entry.on.model_dump(by_alias=True, exclude_none=True).items():
+            names = known.get(key)
+            if names is not None and not any(includes(name, each) for each in names):
+                message = f"the profile has resources for the {key} `{name}`, which this study does not have"
+                hint = did_you_mean(name, [*names, *map(base_of, names)])
+                diagnostics.warning("unused", message, hint=hint or f"name {one_of(names)}")
 
 
 def _override(change: Override) -> str:

@@ -146,3 +146,18 @@ def test_a_micro_batch_that_would_change_the_loss_is_a_finding(user: User, setti
     ran = user.exc("compile")
     assert ran.code == 1
     assert f"`{setting}` is computed over what a device takes at once" in ran.err
+
+
+def test_resources_for_what_the_study_does_not_have_are_named(user: User) -> None:
+    """A misspelt name selects nothing, and its jobs would get the defaults."""
+    entries = (
+        "{on: {recipe: rll}, cpus: 2}, {on: {class: rl}, cpus: 2}, {on: {trunk: tny, kind: grpo}, cpus: 2}"
+    )
+    (user.folder / "profiles.yaml").write_text(f"local: {{resources: [{entries}]}}\n")
+    ran = user.exc("check")
+    assert ran.code == 0
+    for said in ("the recipe `rll`", "the class `rl`", "the trunk `tny`", "did you mean `rl`?"):
+        assert said in ran.err
+    right = "{on: {recipe: rl}, cpus: 2}, {on: {class: rl.rl}, cpus: 2}, {on: {recipe: base}, cpus: 2}"
+    (user.folder / "profiles.yaml").write_text(f"local: {{resources: [{right}]}}\n")
+    assert "resources" not in user.exc("check").err
