@@ -21,9 +21,9 @@ from exc.spec.trunks import Pretrain
 
 # The findings that are warnings: what `accept` can silence.
 WARNINGS = (
-    *("best-of-seeds", "empty-selection", "few-replicates", "latex-escape", "mid-decay", "other-snapshot"),
-    *("no-stop", "partial-loss", "selected-on-test", "train-on-test", "uneven-contrast", "uneven-mixture"),
-    *("unlike-lengths", "unlike-protocols", "unused"),
+    *("best-of-seeds", "empty-selection", "few-replicates", "latex-escape", "literal-escape", "mid-decay"),
+    *("no-stop", "other-snapshot", "partial-loss", "selected-on-test", "train-on-test", "uneven-contrast"),
+    *("uneven-mixture", "unlike-lengths", "unlike-protocols", "unused"),
 )
 
 MAX_REPLICATES = 10_000  # far above any study, far below what a plan could hold

@@ -8,13 +8,15 @@ from string import Formatter
 from exc.spec.base import is_target
 from exc.spec.check_measures import check_generator
 from exc.spec.context import Context
-from exc.spec.data import PYTHON_VERIFIER, Column, Data, Task
+from exc.spec.data import PYTHON_VERIFIER, Column, Data, Rewards, Task
 from exc.spec.diagnostics import did_you_mean, one_of
 from exc.spec.nodes import Path
 
 VERIFIERS = ("numeric", "math", "exact", "reasoning_gym")
 POOL = "fewshot"  # what the pool of exemplars is called among the splits of a task
 DERIVED = ("data", "samples", "reasoning_gym")  # kinds of data whose rows are read from no file
+# A line break or tab that stayed as it was written, unlike `\\nabla` or `\\theta`.
+_BREAK = re.compile(r"\\[nt](?![a-z])")
 # Settings of a data source that only one kind reads.
 _ONLY = {"args": "python", "files": "python", "split": "text"}
 
@@ -55,7 +57,10 @@ def _check_task(ctx: Context, path: Path, task: Task) -> None:
         ctx.error("reserved-name", message, (*path, "splits", POOL), "another name", key=True)
     _check_prompt(ctx, path, task.prompt)
     _check_verifier(ctx, path, task.verifier)
+    _check_rewards(ctx, (*path, "rewards"), task.rewards)
+    _check_breaks(ctx, (*path, "prompt"), task.prompt)
     for index, stop in enumerate(task.stop):
+        _check_breaks(ctx, (*path, "stop", index), stop)
         if not stop:
             ctx.error(
                 "bad-value", "an empty stop string ends every completion at once", (*path, "stop", index)
@@ -84,6 +89,23 @@ def _check_prompt(ctx: Context, path: Path, template: str) -> None:
     if not fields:
         message = "the prompt reads no field, so every problem would be asked the same"
         ctx.error("bad-value", message, path, "`{field}` somewhere, such as `{question}`")
+
+
+def _check_breaks(ctx: Context, path: Path, text: str) -> None:
+    """Warn of `\\n` that YAML left as two characters, as it does outside double quotes."""
+    if (found := _BREAK.search(text)) is not None:
+        message = f"`{found[0]}` is two characters here, a backslash and a letter"
+        hint = "in double quotes it is the character that is meant"
+        ctx.diagnostics.warning("literal-escape", message, ctx.span(*path), hint=hint)
+
+
+def _check_rewards(ctx: Context, path: Path, rewards: Rewards) -> None:
+    """What pays a wrong answer more than a right one teaches the wrong thing; what pays nothing, nothing."""
+    if rewards.correct < rewards.format:
+        message = f"a right answer earns {rewards.correct:g}, and a wrong one {rewards.format:g}"
+        ctx.error("bad-value", message, (*path, "format"), f"at most {rewards.correct:g}")
+    elif rewards.correct == rewards.format == 0:
+        ctx.error("bad-value", "no answer earns anything", (*path, "correct"), "a number other than 0")
 
 
 def _check_verifier(ctx: Context, path: Path, verifier: str) -> None:

@@ -83,6 +83,13 @@ CODES: dict[str, Code] = {
         'prompt: "answer in \\boxed{}"',
         "Double the backslash, or use single quotes.",
     ),
+    "literal-escape": Code(
+        "a line break that is two characters",
+        "Outside double quotes `\\n` and `\\t` are a backslash and a letter.",
+        "A prompt with it asks in a way that nobody meant, and a stop string with it never stops anything.",
+        "prompt: 'Q: {question}\\nA:'",
+        "Use double quotes, in which a backslash of its own is doubled.",
+    ),
     # Keys, types and values.
     "unknown-key": Code(
         "no such key",
