@@ -8,10 +8,19 @@ from typing import Any
 from exc.compiler.plan import Plan
 from exc.spec.words import plural
 
+_MEASURING = ("score", "bits_per_byte", "lm_eval")  # kinds of jobs that measure a model
+
 
 def evaluation_row(plan: Plan, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation measures, of what, and of how many models."""
-    models: int | str = sum(1 for cell in plan.report["cells"] if cell["evaluation"] == name)
+    cells = [cell["job"] for cell in plan.report["cells"] if cell["evaluation"] == name]
+    models: int | str = len(cells)
+    shown = {plan.job(job).id for job in cells}
+    others = sum(
+        job.kind in _MEASURING and job.id.endswith(f".{name}.{job.kind}") and job.id not in shown
+        for job in plan.jobs
+    )
+    models = f"{models}, and {others} to choose from" if others else models
     if facts["kind"] == "bits_per_byte":
         of, what = facts["data"], "bits per byte of held-out text"
     elif facts["kind"] == "lm_eval":

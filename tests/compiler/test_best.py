@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exc.compiler.plan import Job, Plan
+from exc.compiler.summary import summary
 from exc.spec.references import Best
 from tests.compiler.study import artifacts, plan_of, plan_with
 
@@ -33,6 +34,14 @@ def test_the_choice_reads_every_kept_step_and_its_score() -> None:
     }
     assert choice.config == {"metric": "pass@1", "mode": "max"}
     assert reads(plan.job("tiny/400/more/r0/more"))["model"] == choice.artifact
+
+
+def test_plan_md_counts_what_is_measured_to_choose_from() -> None:
+    """Step 20 of RL, at three checkpoints; step 40 is reported anyway."""
+    rows = {row["name"]: row["models"] for row in summary(from_best())["evaluations"]}
+    cells = from_best().report["cells"]
+    assert rows["sums"] == f"{sum(cell['evaluation'] == 'sums' for cell in cells)}, and 3 to choose from"
+    assert rows["text"] == sum(cell["evaluation"] == "text" for cell in cells)
 
 
 def test_nothing_that_was_planned_before_changes() -> None:
