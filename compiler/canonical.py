@@ -75,8 +75,9 @@ def hub_form(hub: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     return {"repo": hub["repo"], "commit": hub["commit"], **part}
 
 
-# Verifiers that once judged otherwise. math: since 2 an answer that is an amount, `\$18.90`, can be read.
-_VERIFIER_VERSIONS = {"math": 2}
+# Verifiers that once judged otherwise. numeric: since 2 the power of a unit, `24 cm^2`, is no answer, and
+# `3 1/2` is one number. math: since 2 an answer that is an amount, `\$18.90`, can be read.
+_VERIFIER_VERSIONS = {"numeric": 2, "math": 2}
 
 
 def verifier_form(verifier: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:

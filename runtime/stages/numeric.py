@@ -25,6 +25,9 @@ _THIN_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _FRAC = re.compile(
     r"(?:(\d{1,12})\s*)?\\[dt]?frac\s*(?:\{\s*([-+]?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII
 )
+_MIXED = re.compile(r"(?<![\d.,/^])(\d{1,12})\s(\d{1,3})\s?/\s?(\d{1,3})(?![\d/]|\.\d)", re.ASCII)
+# Of a unit or a letter, not of a number: the 2 of `cm^2`, `\text{ cm}^2` and `x^{2}`.
+_POWER = re.compile(r"(?<=[A-Za-z}])\s*\^\s*(?:\{\s*[-+]?\d+\s*\}|[-+]?\d)", re.ASCII)
 _CURRENCY = "$\u20ac\u00a3\u00a5"
 # LaTeX's escaped currency and percent, its thin spaces and its "1{,}234".
 _LATEX = ((r"\$", ""), (r"\%", "%"), (r"\,", "\u2009"), (r"\;", " "), (r"\:", " "), (r"\!", ""), ("{,}", ","))
@@ -35,8 +38,8 @@ def find_number(text: str) -> Fraction | None:
 
     The first of these that is there decides: the last `\\boxed{...}`; the first `#### 12`; the first `#12`;
     the last number of the text. A box without a number is no answer. Thousands separators, currency, percent
-    signs and trailing dots do not count; `1/2`, `\\frac{1}{2}` and `0.5` are the same number. Numbers of more
-    than 60 digits, and division by zero, are no answer.
+    signs, trailing dots and powers of units do not count; `1/2`, `\\frac{1}{2}` and `0.5` are the same number, and
+    `3 1/2` is 3.5. Numbers of more than 60 digits, and division by zero, are no answer.
     """
     text = _plain(text)
     boxed = last_boxed(text)
@@ -59,7 +62,14 @@ def _plain(text: str) -> str:
     text = _THIN_SPACE.sub(",", text)
     text = re.sub(rf"(?<=\d)[{_CURRENCY}]+(?=\d)", " ", text)
     text = text.translate(dict.fromkeys(map(ord, _CURRENCY)))
-    return _FRAC.sub(_fraction, text)
+    text = _FRAC.sub(_fraction, _POWER.sub("", text))
+    return _MIXED.sub(_mixed, text)
+
+
+def _mixed(found: re.Match[str]) -> str:
+    """Rewrite "3 1/2" as "7/2"; what is no part of one, as in "2 5/3", stays."""
+    whole, top, bottom = (int(group) for group in found.groups())
+    return f"{whole * bottom + top}/{bottom}" if top < bottom else found[0]
 
 
 def _fraction(found: re.Match[str]) -> str:

@@ -21,29 +21,29 @@ from tests.strategies import fill, namings, profiles, shuffled
 
 # One job of every kind, as the study with a command has it. Training kinds: the last kept step.
 PINNED = {
-    "data/right": ("derive", "3dda675e4d473355aeeba3aa222ae6d1a314025823c1c51dbf8fb13cf5cb6ec2"),
-    "data/rated": ("rate", "b680abb5875cef1144b67046f82eec63448533b03edf5d3ddb7ab1023c31305e"),
+    "data/right": ("derive", "14d32e9f003063ddb7b1d59d64b76861bd9989885b37be2764e524c9415af25c"),
+    "data/rated": ("rate", "5b0626de0f3da3fb7d61f1c25459c175c9447f4dc2cd793d699501e8b5ec53c8"),
     "tiny/tokenizer": ("tokenizer", "8c4501fe1e341132542579b60bb49e9036c8288ae87c0e7e438abc5dcefa0b88"),
     "tasks/sums/test": ("rows", "c79939721bc3726f2335ed8a2e572c6bcc45607b35aa5005287e2ee6e2cb9986"),
     "tiny/tokens/problems": ("tokens", "8127529e176a5aee74ff977f39d8ce9a78b2037743071403336c86210673b54e"),
     "tiny/pretrain/700": ("pretrain", "83b3916dcfbc6c6864f743c6fe7b5cb5c74dcdf53af3f8eba9f9abd7f7eb7687"),
     "tiny/400/sft/r0/sft": ("sft", "01f296deba95457e27d9b01b8fc04d7a84a3def82a400bcb76ea8988d5b3364a"),
-    "tiny/400/rl/r0/rl": ("grpo", "c5b3601db0aefa15172ba576f84f4b0b218751d73ef872682c90d57c3f3736ff"),
+    "tiny/400/rl/r0/rl": ("grpo", "8afc1febe28b75741ec535ab066175bc21e7d77b59f552aa24e05e6451c82239"),
     "tiny/400/dpo/r0/dpo": ("dpo", "8f2b4ba8d1ced646d8ae724393df2c4c76bc3613efe6a2a2f55faa3777d0d743"),
-    "tiny/400/loo/r0/loo": ("rloo", "efb6e395f89c2483046100ea9343785786b03e86085f171bc1ecbc7688a15f76"),
+    "tiny/400/loo/r0/loo": ("rloo", "9e820afc72b89cee5d0c0965202f212201e04e43f6bcc03863a6ba529535f0be"),
     "tiny/400/kto/r0/kto": ("kto", "a01b8135bc0d88a0265275f4052616e262dd1499a50bf996291c4d96485e8bf6"),
-    "tiny/400/avg/r0/avg": ("parallel", "5f75f26dfeef112ee6f8f6095aab1654dcb3b5223550ce5fe535e49570dad300"),
-    "tiny/400/sum/r0/sum": ("combined", "51e1f468a3053792f86c61f36cd9f3e50e1d63e65cf696e76f34a9b683e92ea8"),
+    "tiny/400/avg/r0/avg": ("parallel", "657c2748f7aafef2877f176624988d6ba26a2c8389a2dde65311a839690b93aa"),
+    "tiny/400/sum/r0/sum": ("combined", "d87cbb0cfd6ccfa75b6053084ccdf11f4372dd084035445a903c6c9d92321a06"),
     "tiny/400/turn/r0/turn": (
         "interleave",
-        "6a3f53918715478cb2be9278eaef807c446115ac4cddbf1cdfb22e409485647f",
+        "426f0f1b1f97a0e41522727fa4d9b1b47b9e9ba6d2625f9b1f6c251e8374f735",
     ),
     "own/pretrain/400": ("trainer", "1af3b4df1b8f36041d8c6cf44ebefdac9e10d2032ebfa0f60dc0f97e00f9159f"),
     "tiny/400/zero/r0/rl": ("fetch", "c7065b481afb33a47d45ccaa1916d2525cc27c54865f355782f2d9d014f6ce52"),
-    "tiny/400/soup/r0/soup": ("merge", "4ebbaa810984c6f5abb1b607ec75c353536bb9399cca0f659b2c40cb06333ede"),
+    "tiny/400/soup/r0/soup": ("merge", "e05e7367d2cf5ef4acee7ee7828a6839a7d12c0acaaf10a40aabe36d570ba1f0"),
     "tiny/400/rl/r0/rl@best.sums.pass@1": (
         "select",
-        "4aae0840f92e7dd6d126295327cd89b86ce3014b700fe803d86b81a7953dadaa",
+        "9eecb3c1eff30cdbd455597ddee3e38533b25375a79191762d6006c2d0bcb8a7",
     ),
     "tiny/400/scaled/r0/scale": (
         "command",
@@ -55,21 +55,21 @@ PINNED = {
     ),
     "tiny/400/rl/r0/rl.sums.score": (
         "score",
-        "7738f668494e8c9332e699a1f4be521390f8e0c13a16ceab94947e404f39dc91",
+        "e00672189432d3089446513df8702d18f8d99391d93683b621ac6bb2be2894f7",
     ),
     "tiny/400/rl/r0/rl.text.bits_per_byte": (
         "bits_per_byte",
-        "2606dffe94841f86a2876017aa3dab0c70450b599c874c624813df68e04284eb",
+        "5cf9e8e66617563230de4042c3a51343f8367decb2d1ecd0e45cffc25e19be1c",
     ),
     "tiny/400/rl/r0/rl.harness.lm_eval": (
         "lm_eval",
-        "40abce55985c06afa969f5431ce83700077330cf4e5c1a5f5a5288e0ced934fc",
+        "60981985b806a710dbbdc02cabe20252f3bf5e5513e2a5d20274476b2723e7b4",
     ),
     "contamination/leaks/problems": (
         "contamination",
         "bdbc1883b1073e061a63e49658fc93da42b5fa566025a97ec85316d4b9df6c74",
     ),
-    "smoke/rl.rl": ("smoke", "749b16a8b53c880a97abe516187eb2328f8c9577c198fe2408cabe7ca0006855"),
+    "smoke/rl.rl": ("smoke", "00170022c7df0534db5e3007804f013b3bf798b123c145ea79a488a6f4046691"),
 }
 
 BEST = {"recipe": "rl", "step": {"best": {"evaluation": "sums", "metric": "pass@1"}}}
