@@ -38,7 +38,7 @@ def find_number(text: str) -> Fraction | None:
 
     The first of these that is there decides: the last `\\boxed{...}`; the first `#### 12`; the first `#12`;
     the last number of the text. A box without a number is no answer. Thousands separators, currency, percent
-    signs, trailing dots and powers of units do not count; `1/2`, `\\frac{1}{2}` and `0.5` are the same number, and
+    signs, trailing dots and powers of units do not count; `1/2`, `\\frac{1}{2}` and `0.5` are the same, and
     `3 1/2` is 3.5. Numbers of more than 60 digits, and division by zero, are no answer.
     """
     text = _plain(text)
