@@ -14,16 +14,18 @@ from exc.runtime.stages.encoding import encode_behind, end_token
 from exc.runtime.stages.models import count_nonembedding
 from exc.runtime.stages.pretrain import FLOPS_PER_PARAMETER_AND_TOKEN
 from exc.runtime.stages.prompts import Row, read_rows, render_prompt
+from exc.runtime.stages.session import Run
 from exc.runtime.stages.trlconfig import build_config
 from exc.runtime.stages.tuning import RowTrainer, row_arguments, tune
 from exc.runtime.stages.weights import load_policy
+from exc.spec.words import plural
 
 
 def run(ctx: JobContext) -> None:
     """Fine-tune the model on prompts and demonstrations; the loss is the demonstration's, its end included.
 
     Counts are 6 N operations for each token, prompts included and padding not. Metrics hold the last step's
-    loss and token accuracy.
+    loss and token accuracy, and the share of examples that were cut to `max_length`.
     Raises JobFailed("config" | "data" | "diverged" | "disk" | "out-of-memory").
     """
     tune(ctx, _make_trainer)
@@ -49,14 +51,16 @@ def make_trainer(
 
     model, tokenizer = policy
     arguments = make_arguments(config, scratch)
+    rows = tokenise(tokenizer, examples, arguments.eos_token)
     trainer = FineTuner(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list(tokenise(tokenizer, examples, arguments.eos_token)),
+        train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=adapter_config(config.get("lora")),
     )
     trainer.rows_per_step = config["batch_size"]
+    trainer.cut_rate = _cut_rate(rows, arguments)
     tokenised: Any = trainer.train_dataset
     if len(tokenised) == 0:
         longest = config["args"].get("max_length")
@@ -100,6 +104,19 @@ def tokenise(
     ]
 
 
+def _cut_rate(rows: Sequence[Mapping[str, Sequence[int]]], arguments: SFTConfig) -> float:
+    """The share of examples that TRL cuts to `max_length` without a word; the log has how many."""
+    longest = arguments.max_length
+    num_cut = 0 if longest is None else sum(len(row["input_ids"]) > longest for row in rows)
+    if num_cut and arguments.process_index == 0:
+        print(
+            f"{num_cut:,} of {plural(len(rows), 'example')} are cut to `max_length` ({longest:,} tokens): of "
+            "those the model does not learn how an answer ends",
+            flush=True,
+        )
+    return num_cut / len(rows)
+
+
 def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
     """Build TRL's configuration from the job's."""
     owned = row_arguments(config, scratch)
@@ -110,6 +127,12 @@ def make_arguments(config: Mapping[str, Any], scratch: Path) -> SFTConfig:
 
 class FineTuner(RowTrainer, SFTTrainer):
     """TRL's trainer over rows in a resumable order, every batch full."""
+
+    cut_rate: float
+
+    def attach(self, run: Run) -> None:
+        super().attach(run)
+        run.metrics["cut_rate"] = self.cut_rate
 
     def consumed(self) -> Counts:
         base = self.run.base

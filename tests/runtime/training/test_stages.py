@@ -247,6 +247,17 @@ def test_prompts_that_fill_the_whole_length_are_refused(
     assert "`max_length` (3 tokens)" in str(failure)
 
 
+def test_demonstrations_that_are_cut_are_counted_and_told(
+    inputs: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = world.sft_config(args={"max_length": 8}, max_steps=1)
+    ctx, published = make_context(tmp_path, "sft", config, inputs, kept=(1,))
+    run_stage(ctx)
+    # Of the two demonstrations of each problem, the longer one does not fit.
+    assert published.record(1)["metrics"]["cut_rate"] == 0.5
+    assert "are cut to `max_length` (8 tokens)" in capfd.readouterr().out
+
+
 def test_a_verifier_that_always_fails_ends_the_job(
     inputs: dict[str, Path], root: Path, tmp_path: Path
 ) -> None:
