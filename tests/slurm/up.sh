@@ -146,7 +146,14 @@ start_accounting() {
   sacctmgr -n list cluster format=cluster | grep -qw loop || sacctmgr -i -Q add cluster loop
 }
 
-all_nodes_up() { [ "$(sinfo -h -N -p main -o %T | grep -cE '^(idle|mixed|allocated|completing)$')" = "$(nodes | wc -l)" ]; }
+# A node that was drained is resumed, which is refused where it came back by itself in the meantime.
+all_nodes_up() {
+  local node
+  for node in $(sinfo -h -N -p main -o '%N %T' | sed -n 's/ drain.*//p'); do
+    scontrol update nodename="$node" state=resume || :
+  done
+  [ "$(sinfo -h -N -p main -o %T | grep -cE '^(idle|mixed|allocated|completing)$')" = "$(nodes | wc -l)" ]
+}
 nodes() { scontrol show hostnames "$(sed -n 's/^NodeName=\([^ ]*\).*/\1/p' "$SLURM_CONF")"; }
 
 install_packages
@@ -161,7 +168,6 @@ until_true 60 scontrol ping
 for node in $(nodes); do
   mkdir -p "$DIR/spool/$node"
   start "slurmd-$node" slurmd -D -N "$node"
-  case $(sinfo -h -p main -n "$node" -o %T) in drain*) scontrol update nodename="$node" state=resume ;; esac
 done
 until_true 60 all_nodes_up
 echo "export SLURM_CONF=$SLURM_CONF"
