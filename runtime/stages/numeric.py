@@ -27,7 +27,7 @@ _FRAC = re.compile(
 )
 _MIXED = re.compile(r"(?<![\d.,/^])(\d{1,12})\s(\d{1,3})\s?/\s?(\d{1,3})(?![\d/]|\.\d)", re.ASCII)
 # Of a unit or a letter, not of a number: the 2 of `cm^2`, `\text{ cm}^2` and `x^{2}`.
-_POWER = re.compile(r"(?<=[A-Za-z}])\s*\^\s*(?:\{\s*[-+]?\d+\s*\}|[-+]?\d)", re.ASCII)
+_POWER = re.compile(r"(?<=[A-Za-z}])\s*\^\s*(?:\{\s*[-+]?\d+\s*\}|[-+]?\d+)", re.ASCII)
 _CURRENCY = "$\u20ac\u00a3\u00a5"
 # LaTeX's escaped currency and percent, its thin spaces and its "1{,}234".
 _LATEX = ((r"\$", ""), (r"\%", "%"), (r"\,", "\u2009"), (r"\;", " "), (r"\:", " "), (r"\!", ""), ("{,}", ","))

@@ -13,12 +13,13 @@ import pytest
 
 from exc.compiler.plan import Need
 from exc.runtime.report import drawings, write_report
+from exc.runtime.report.cloud import cloud_frame
 from exc.runtime.report.costs import Cost
 from exc.runtime.report.drawings import drawings_of
 from exc.runtime.report.figure_rows import drawn_rows
 from exc.runtime.report.panels import Drawing, Panel, Scatter, Series
 from exc.runtime.report.results import Results, analyse
-from exc.runtime.report.scatter import named_marks
+from exc.runtime.report.scatter import bounds, named_marks
 from exc.spec.figures import ARGUMENTS
 from tests.runtime.report.paper_study import KEPT, STEPS, TASKS, paper_study
 from tests.runtime.report.study import Study
@@ -236,6 +237,16 @@ def test_baselines_differ_in_their_exemplars_alone(results: Results) -> None:
     twice = {**results.evaluations["zero-shot"], "num_fewshot": {"base": 1, "trained": 1}}
     alike = replace(results, evaluations={**results.evaluations, "zero-shot": twice})
     assert list(lines(drawn(alike, asked)[0].panels[0])) == ["1-shot", "4-shot"]
+
+
+def test_no_mark_lies_under_the_note_of_a_predictor(results: Results) -> None:
+    panels = drawn(results, {"figure": "predictor", "x": "train/pass@1", "y": "test/pass@1"})[0].panels
+    for panel in panels:
+        assert isinstance(panel, Scatter)
+        assert panel.note
+        _, up = cloud_frame([panel], 500)
+        line = up.end + 15  # where the note stands, from the top of the picture
+        assert all(up.place(bounds([m.y.estimate], panel.scales[1])[1][0]) > line for m in panel.marks)
 
 
 def test_labels_of_marks_end_within_the_picture(results: Results) -> None:

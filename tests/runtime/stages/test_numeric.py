@@ -44,6 +44,7 @@ from exc.runtime.stages.numeric import find_number
         (r"\boxed{24\text{ cm}^2}", "24"),
         (r"\boxed{24\,\mathrm{m}^{3}}", "24"),
         (r"\boxed{x^2}", None),
+        (r"\boxed{x^10}", None),
         (r"\boxed{3 1/2}", "7/2"),
         # a plain marker
         ("7-4=3;3+6=9;#9", "9"),
